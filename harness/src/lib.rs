@@ -1,1 +1,3 @@
-//! TODO
+//! Interoperability test harness and packet lab for DMVPN: suites, worlds, verdicts and their evidence.
+
+pub mod dissect;

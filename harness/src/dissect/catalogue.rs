@@ -1,0 +1,285 @@
+//! The catalogue of field paths: every name that a suite may match on or set, with its kind and a line of help.
+//!
+//! Names are the RFC's own terms in snake case. An index in brackets (`cie[0].code`) is part of a path but not of its
+//! entry here: the catalogue holds `cie[].code`.
+
+use std::fmt;
+
+/// What a field holds, and therefore how its literals are written in YAML.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// An unsigned number of so many bits.
+    Uint {
+        /// Width on the wire in bits.
+        bits: u8,
+    },
+    /// An IPv4 or IPv6 address.
+    Addr,
+    /// Octets, written as `hex: "..."`.
+    Bytes,
+    /// A time in whole seconds, written with its unit (`60s`).
+    Seconds,
+    /// One bit, `0` or `1`.
+    Flag,
+    /// A word.
+    Text,
+    /// A list of groups of fields (CIEs).
+    List,
+}
+
+impl fmt::Display for FieldKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldKind::Uint { bits } => write!(f, "a number of {bits} bits"),
+            FieldKind::Addr => f.write_str("an IP address"),
+            FieldKind::Bytes => f.write_str("octets (hex: \"..\")"),
+            FieldKind::Seconds => f.write_str("whole seconds (60s)"),
+            FieldKind::Flag => f.write_str("a flag (0 or 1)"),
+            FieldKind::Text => f.write_str("a word"),
+            FieldKind::List => f.write_str("a list"),
+        }
+    }
+}
+
+/// A path that is not in the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The known path that looks most like it, if any is near.
+    pub nearest: Option<String>,
+}
+
+/// One row of the catalogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Path with empty brackets where an index stands.
+    pub path: &'static str,
+    /// What it holds.
+    pub kind: FieldKind,
+    /// One line for people.
+    pub help: &'static str,
+}
+
+const fn entry(path: &'static str, kind: FieldKind, help: &'static str) -> Entry {
+    Entry { path, kind, help }
+}
+
+const U8: FieldKind = FieldKind::Uint { bits: 8 };
+const U16: FieldKind = FieldKind::Uint { bits: 16 };
+const U32: FieldKind = FieldKind::Uint { bits: 32 };
+use FieldKind::{Addr, Bytes, Flag, List, Seconds, Text};
+
+/// Fields outside CIEs.
+const PLAIN: &[Entry] = &[
+    entry("ip.src", Addr, "outer source address (NBMA)"),
+    entry("ip.dst", Addr, "outer destination address (NBMA)"),
+    entry("ip.version", U8, "4 or 6"),
+    entry("ip.tos", U8, "type of service or traffic class"),
+    entry("ip.length", U16, "total length (IPv4) or payload length (IPv6)"),
+    entry("ip.id", U16, "IPv4 identification"),
+    entry("ip.df", Flag, "IPv4 don't fragment"),
+    entry("ip.ttl", U8, "time to live or hop limit"),
+    entry("ip.protocol", U8, "IP protocol of the payload (47 = GRE)"),
+    entry("ip.checksum", U16, "IPv4 header checksum"),
+    entry("ip.checksum_ok", Flag, "1 if the IPv4 header checksum verifies"),
+    entry("gre.flags", U16, "flags and version word, RFC 2784 section 2.1"),
+    entry("gre.version", U8, "GRE version, 0"),
+    entry("gre.protocol", U16, "EtherType of the payload (0x2001 = NHRP)"),
+    entry("gre.checksum", U16, "GRE checksum, present with the C bit"),
+    entry("gre.key", U32, "key, RFC 2890"),
+    entry("gre.sequence", U32, "sequence number, RFC 2890"),
+    entry("hdr.afn", U16, "ar$afn, address family of the NBMA"),
+    entry("hdr.protocol_type", U16, "ar$pro.type"),
+    entry("hdr.snap", Bytes, "ar$pro.snap, 5 octets"),
+    entry("hdr.hopcnt", U8, "ar$hopcnt"),
+    entry("hdr.pktsz", U16, "ar$pktsz, octets of the whole NHRP message"),
+    entry("hdr.chksum", U16, "ar$chksum"),
+    entry("hdr.chksum_ok", Flag, "1 if the NHRP checksum verifies over ar$pktsz octets"),
+    entry("hdr.extoff", U16, "ar$extoff, 0 without extensions"),
+    entry("hdr.version", U8, "ar$op.version"),
+    entry("hdr.type", U8, "ar$op.type"),
+    entry("hdr.shtl", U8, "ar$shtl, type and length of the source NBMA address"),
+    entry("hdr.sstl", U8, "ar$sstl, type and length of the source NBMA sub-address"),
+    entry("hdr.spl", U8, "source protocol address length"),
+    entry("hdr.dpl", U8, "destination protocol address length"),
+    entry("length", U16, "octets of the NHRP message as received"),
+    entry("trailing", U16, "octets after ar$pktsz"),
+    entry("flags", U16, "the flags word of message types 1 to 6"),
+    entry("flags.Q", Flag, "requester is a router (resolution)"),
+    entry("flags.A", Flag, "authoritative (resolution)"),
+    entry("flags.D", Flag, "destination stable (resolution reply)"),
+    entry("flags.U", Flag, "unique (registration, resolution)"),
+    entry("flags.S", Flag, "source stable (resolution)"),
+    entry("flags.N", Flag, "no reply wanted (purge)"),
+    entry("flags.nat", Flag, "Cisco NAT supported, 0x0002"),
+    entry("request_id", U32, "Request ID of message types 1 to 6"),
+    entry("src.nbma", Addr, "source NBMA address"),
+    entry("src.nbma_sub", Bytes, "source NBMA sub-address"),
+    entry("src.protocol", Addr, "source protocol address"),
+    entry("dst.protocol", Addr, "destination protocol address"),
+    entry("error.code", U16, "error code (type 7)"),
+    entry("error.offset", U16, "offset into the offending packet (type 7)"),
+    entry("error.packet", Bytes, "the offending packet (type 7)"),
+    entry("traffic.code", U16, "traffic code, 0 = redirect (type 8)"),
+    entry("traffic.packet", Bytes, "first octets of the packet that was hair-pinned (type 8)"),
+    entry("cie", List, "the CIE list of the mandatory part"),
+    entry("cie.count", U8, "number of CIEs in the mandatory part"),
+    entry("ext.count", U8, "number of extensions, End not counted"),
+    entry("ext.order", Text, "extension types in wire order, as in \"3,4,5,9,7,0\""),
+    entry("ext.auth.form", U32, "first four octets of the authentication extension (1 = Cisco clear text)"),
+    entry("ext.auth.secret", Bytes, "the octets after them; only ever compared, never printed"),
+    entry("ext.vendor.oui", U32, "organisation of the vendor-private extension"),
+    entry("ext.vendor.data", Bytes, "data of the vendor-private extension"),
+    entry("malformed", Text, "what is wrong with the packet; absent where nothing is"),
+];
+
+/// Names of extensions with the type each stands for.
+pub const EXTENSIONS: &[(&str, u16)] =
+    &[("end", 0), ("responder", 3), ("forward", 4), ("reverse", 5), ("auth", 7), ("vendor", 8), ("nat", 9)];
+
+/// What every extension has.
+const EXTENSION: &[Entry] = &[
+    entry("compulsory", Flag, "the C bit of the extension"),
+    entry("type", U16, "extension type, 14 bits"),
+    entry("length", U16, "octets of the extension's value"),
+    entry("value", Bytes, "the extension's value as it stands"),
+    entry("cie", List, "the CIEs in the extension"),
+    entry("cie.count", U8, "number of CIEs in the extension"),
+];
+
+/// What every CIE has, RFC 2332 section 5.2.0.1.
+const CIE: &[Entry] = &[
+    entry("code", U8, "0 = success, else the NAK code"),
+    entry("prefix_len", U8, "prefix length; 0 and 255 mean the host"),
+    entry("unused", U16, "zero"),
+    entry("mtu", U16, "maximum transmission unit, octets"),
+    entry("holding_time", Seconds, "holding time"),
+    entry("nbma_tl", U8, "type and length of the client NBMA address"),
+    entry("nbma_stl", U8, "type and length of the client NBMA sub-address"),
+    entry("protocol_len", U8, "client protocol address length"),
+    entry("preference", U8, "higher is wanted more"),
+    entry("nbma", Addr, "client NBMA address"),
+    entry("nbma_sub", Bytes, "client NBMA sub-address"),
+    entry("protocol", Addr, "client protocol address"),
+];
+
+/// Finds what a path holds.
+///
+/// # Errors
+/// [`Unknown`] with the nearest known path.
+pub fn lookup(path: &str) -> Result<FieldKind, Unknown> {
+    let general = without_indices(path);
+    resolve(&general).ok_or_else(|| Unknown { nearest: nearest(&general) })
+}
+
+/// What a field of a CIE holds, given its name alone (as inside `cie: { exactly: [..] }`).
+///
+/// # Errors
+/// [`Unknown`] with the nearest known name.
+pub fn lookup_in_cie(name: &str) -> Result<FieldKind, Unknown> {
+    CIE.iter()
+        .find(|entry| entry.path == name)
+        .map(|entry| entry.kind)
+        .ok_or_else(|| Unknown { nearest: closest(name, CIE.iter().map(|entry| entry.path.to_owned())) })
+}
+
+/// Every path, for `--fields`, the schema and suggestions; in catalogue order.
+pub fn paths() -> impl Iterator<Item = (String, FieldKind, &'static str)> {
+    let plain = PLAIN.iter().map(|e| (e.path.to_owned(), e.kind, e.help));
+    let cies = CIE.iter().map(|e| (format!("cie[].{}", e.path), e.kind, e.help));
+    let extensions = EXTENSIONS.iter().map(|(name, _)| *name).chain(["[]"]).flat_map(|name| {
+        let stem = if name == "[]" { "ext[]".to_owned() } else { format!("ext.{name}") };
+        let inner = stem.clone();
+        EXTENSION
+            .iter()
+            .map(move |e| (format!("{stem}.{}", e.path), e.kind, e.help))
+            .chain(CIE.iter().map(move |e| (format!("{inner}.cie[].{}", e.path), e.kind, e.help)))
+    });
+    plain.chain(cies).chain(extensions)
+}
+
+fn resolve(general: &str) -> Option<FieldKind> {
+    if let Some(entry) = PLAIN.iter().find(|entry| entry.path == general) {
+        return Some(entry.kind);
+    }
+    if let Some(name) = general.strip_prefix("cie[].") {
+        return CIE.iter().find(|entry| entry.path == name).map(|entry| entry.kind);
+    }
+    let inner = match general.strip_prefix("ext[].") {
+        Some(inner) => inner,
+        None => {
+            let (name, inner) = general.strip_prefix("ext.")?.split_once('.').unwrap_or((general, ""));
+            if inner.is_empty() {
+                // `ext.nat` alone: is the extension there?
+                let name = general.strip_prefix("ext.")?;
+                return EXTENSIONS.iter().any(|(known, _)| *known == name).then_some(FieldKind::Flag);
+            }
+            EXTENSIONS.iter().find(|(known, _)| *known == name.trim_end_matches("[]"))?;
+            inner
+        }
+    };
+    match inner.strip_prefix("cie[].") {
+        Some(name) => CIE.iter().find(|entry| entry.path == name).map(|entry| entry.kind),
+        None => EXTENSION.iter().find(|entry| entry.path == inner).map(|entry| entry.kind),
+    }
+}
+
+/// `cie[3].code` -> `cie[].code`.
+fn without_indices(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => {
+                inside = true;
+                out.push_str("[]");
+            }
+            ']' => inside = false,
+            c if inside && c.is_ascii_digit() => {}
+            // Anything else between brackets is kept, so that the path is unknown.
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn nearest(path: &str) -> Option<String> {
+    closest(path, paths().map(|(path, _, _)| path))
+}
+
+fn closest(word: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(word, &candidate), candidate))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_with_indices_are_found() {
+        assert_eq!(lookup("cie[0].holding_time"), Ok(FieldKind::Seconds));
+        assert_eq!(lookup("ext.responder.cie[12].nbma"), Ok(FieldKind::Addr));
+        assert_eq!(lookup("ext[2].type"), Ok(FieldKind::Uint { bits: 16 }));
+        assert_eq!(lookup("ext.nat"), Ok(FieldKind::Flag));
+        assert_eq!(lookup("flags.U"), Ok(FieldKind::Flag));
+    }
+
+    #[test]
+    fn a_wrong_path_names_its_neighbour() {
+        assert_eq!(lookup("cie[0].holdingtime"), Err(Unknown { nearest: Some("cie[].holding_time".into()) }));
+        assert_eq!(lookup("hdr.hopcount"), Err(Unknown { nearest: Some("hdr.hopcnt".into()) }));
+        assert_eq!(lookup("zzzzzzz"), Err(Unknown { nearest: None }));
+        assert!(lookup("cie[x].code").is_err());
+        assert_eq!(lookup_in_cie("codes"), Err(Unknown { nearest: Some("code".into()) }));
+    }
+
+    #[test]
+    fn every_listed_path_is_found() {
+        for (path, kind, _) in paths() {
+            assert_eq!(lookup(&path), Ok(kind), "{path}");
+        }
+    }
+}
