@@ -1,0 +1,295 @@
+//! Steps in plain English, one line each, for `explain`, progress and evidence.
+
+use std::fmt;
+
+use super::model::Tolerance;
+use super::step::{
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreKey, ImpairStep, Mutation,
+    PacketExpectation, PacketPattern, Place, SendContent, SendStep, StateCheck, StateStep, Step,
+};
+use super::value::{write_list, write_rows};
+
+impl Step {
+    /// The step in one line of plain English.
+    pub fn describe(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Start(nodes) => write!(f, "start {}", names(nodes)),
+            Step::Stop(nodes) => write!(f, "stop {}", names(nodes)),
+            Step::Kill(nodes) => write!(f, "kill {} without a goodbye", names(nodes)),
+            Step::Restart(nodes) => write!(f, "restart {}", names(nodes)),
+            Step::Ready(step) => {
+                write!(
+                    f,
+                    "wait until {} {} ready",
+                    names(&step.nodes),
+                    if step.nodes.len() == 1 { "is" } else { "are" }
+                )?;
+                optional(f, ", at most ", step.within.as_ref())
+            }
+            Step::Send(step) => step.fmt(f),
+            Step::Expect(step) => step.fmt(f),
+            Step::ExpectNone(step) => step.fmt(f),
+            Step::ExpectEvery(step) => step.fmt(f),
+            Step::State(step) => step.fmt(f),
+            Step::Advance(by) => write!(f, "let {by} pass in virtual time"),
+            Step::Wait(step) => write!(f, "wait {}, because {}", step.during, step.because),
+            Step::Impair(step) => step.fmt(f),
+            Step::Heal(link) => write!(f, "heal the link {link}"),
+            Step::Mark(name) => write!(f, "call this instant \"{name}\""),
+            Step::Measure(step) => {
+                write!(f, "measure {}: from \"{}\" to \"{}\"", step.name, step.from, step.to)?;
+                optional(f, ", at least ", step.at_least.as_ref())?;
+                optional(f, ", at most ", step.at_most.as_ref())
+            }
+            Step::Exec(step) => {
+                write!(f, "run `{}` in {}", step.argv.join(" "), step.node)?;
+                if step.exit != 0 {
+                    write!(f, ", which exits with {}", step.exit)?;
+                }
+                optional(f, ", whose output ", step.stdout.as_ref())
+            }
+            Step::Note(text) => f.write_str(text),
+            Step::Group(group) => write!(f, "{} ({} steps)", group.name, group.steps.len()),
+        }
+    }
+}
+
+/// `hub`, `hub and spoke`, `a, b and c`.
+fn names(nodes: &[String]) -> String {
+    match nodes.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+fn optional<T: fmt::Display>(f: &mut fmt::Formatter<'_>, before: &str, value: Option<&T>) -> fmt::Result {
+    match value {
+        Some(value) => write!(f, "{before}{value}"),
+        None => Ok(()),
+    }
+}
+
+/// A pattern without its article: `nhrp.registration_request from spoke on wan with flags.U is 1`.
+impl fmt::Display for PacketPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.msg.map_or("packet", |msg| msg.name()))?;
+        optional(f, " from ", self.from.as_ref())?;
+        optional(f, " to ", self.to.as_ref())?;
+        match &self.on {
+            Some(Place::Link(link)) => write!(f, " on {link}")?,
+            Some(Place::Node(node)) => write!(f, " at {node}")?,
+            None => {}
+        }
+        if !self.matches.is_empty() {
+            f.write_str(" with ")?;
+            write_list(f, &self.matches, ", ")?;
+        }
+        Ok(())
+    }
+}
+
+fn alternatives(f: &mut fmt::Formatter<'_>, any_of: &[PacketPattern]) -> fmt::Result {
+    if any_of.is_empty() {
+        return Ok(());
+    }
+    f.write_str(", being ")?;
+    write_list(f, any_of, ", or ")
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.after {
+            Some(mark) => write!(f, "exactly {} after \"{mark}\"", self.is),
+            None => write!(f, "exactly {} after the start of the case", self.is),
+        }
+    }
+}
+
+impl fmt::Display for Tolerance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.abs, self.pct) {
+            (Some(abs), Some(pct)) => write!(f, "{abs} + {pct}%"),
+            (Some(abs), None) => abs.fmt(f),
+            (None, pct) => write!(f, "{}%", pct.unwrap_or(0)),
+        }
+    }
+}
+
+impl fmt::Display for PacketExpectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expect ")?;
+        match self.count {
+            Count { min: 1, max: None } => {}
+            Count { min, max: None } => write!(f, "at least {min} × ")?,
+            Count { min, max: Some(max) } if min == max => write!(f, "{min} × ")?,
+            Count { min, max: Some(max) } => write!(f, "{min} to {max} × ")?,
+        }
+        self.pattern.fmt(f)?;
+        alternatives(f, &self.any_of)?;
+        optional(f, ", within ", self.within.as_ref())?;
+        match &self.at {
+            Some(at) => write!(f, ", {at}")?,
+            None => optional(f, ", counted from ", self.after.as_ref())?,
+        }
+        optional(f, " ± ", self.tolerance.as_ref())?;
+        optional(f, ", kept as ", self.bind_as.as_ref())
+    }
+}
+
+impl fmt::Display for ExpectNone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expect no {}", self.pattern)?;
+        alternatives(f, &self.any_of)?;
+        write!(f, " for {}", self.during)?;
+        optional(f, ", which proves something because ", self.because.as_ref())
+    }
+}
+
+impl fmt::Display for ExpectEvery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expect {} × {}, one every {}", self.times, self.pattern, self.period)?;
+        optional(f, " ± ", self.tolerance.as_ref())?;
+        optional(f, ", counted from ", self.after.as_ref())
+    }
+}
+
+impl fmt::Display for StateStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expect that {} of {}", self.view, self.node)?;
+        if !self.filter.is_empty() {
+            f.write_str(", where ")?;
+            write_list(f, &self.filter, " and ")?;
+            f.write_str(",")?;
+        }
+        match &self.check {
+            StateCheck::Equals(rows) => {
+                f.write_str(" is exactly ")?;
+                write_rows(f, rows)?;
+            }
+            StateCheck::Contains(rows) => {
+                f.write_str(" contains ")?;
+                write_rows(f, rows)?;
+            }
+            StateCheck::Present => f.write_str(" has an entry")?,
+            StateCheck::Absent => f.write_str(" has no entry")?,
+        }
+        optional(f, ", within ", self.within.as_ref())?;
+        optional(f, ", ", self.at.as_ref())?;
+        optional(f, ", and stays so for ", self.hold_for.as_ref())
+    }
+}
+
+impl fmt::Display for SendStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sends ", self.from)?;
+        match &self.content {
+            SendContent::Message { msg, reply_to, fields, extensions, cies } => {
+                f.write_str(msg.name())?;
+                optional(f, " in answer to ", reply_to.as_ref())?;
+                optional(f, " to ", self.to.as_ref())?;
+                if !fields.is_empty() {
+                    f.write_str(" with ")?;
+                    write_list(f, fields, ", ")?;
+                }
+                if let Some(cies) = cies {
+                    write!(f, ", {} CIE{}", cies.len(), if cies.len() == 1 { "" } else { "s" })?;
+                }
+                if let Some(extensions) = extensions {
+                    f.write_str(", extensions: ")?;
+                    write_list(f, extensions, ", ")?;
+                }
+            }
+            SendContent::Raw(octets) => {
+                write!(f, "{} octets", octets.len())?;
+                optional(f, " to ", self.to.as_ref())?;
+            }
+            SendContent::Packet(name) => {
+                write!(f, "the packet {name} again")?;
+                optional(f, " to ", self.to.as_ref())?;
+            }
+        }
+        optional(f, " on ", self.on.as_ref())?;
+        match self.gre.as_ref().map(|gre| gre.key) {
+            Some(GreKey::None) => f.write_str(", without a GRE key")?,
+            Some(GreKey::Key(key)) => write!(f, ", with the GRE key {key}")?,
+            None => {}
+        }
+        if !self.mutate.is_empty() {
+            f.write_str(", after it was changed: ")?;
+            write_list(f, &self.mutate, ", ")?;
+        }
+        optional(f, ", kept as ", self.bind_as.as_ref())
+    }
+}
+
+impl fmt::Display for ExtensionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "type {}", self.kind)?;
+        match &self.content {
+            ExtensionContent::Empty => f.write_str(" empty"),
+            ExtensionContent::Octets(octets) => write!(f, " with {} octets", octets.len()),
+            // Never the text itself: descriptions go into reports.
+            ExtensionContent::Secret(_) => f.write_str(" with a secret"),
+            ExtensionContent::Cies(cies) => write!(f, " with {} CIEs", cies.len()),
+        }
+    }
+}
+
+impl fmt::Display for Mutation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mutation::Set(field) => write!(f, "{field}"),
+            Mutation::Flip { offset, bit } => write!(f, "bit {bit} of octet {offset} turned over"),
+            Mutation::Truncate { to } => write!(f, "cut to {to} octets"),
+            Mutation::Append(octets) => write!(f, "{} octets added", octets.len()),
+            Mutation::Fix(what) => {
+                f.write_str("calculated again: ")?;
+                write_list(f, what, " and ")
+            }
+        }
+    }
+}
+
+impl Fix {
+    /// The word in suites.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fix::Checksum => "checksum",
+            Fix::Pktsz => "pktsz",
+            Fix::Extoff => "extoff",
+        }
+    }
+}
+
+impl fmt::Display for Fix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for ImpairStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "make {} worse", self.link)?;
+        optional(f, " from ", self.from.as_ref())?;
+        optional(f, " to ", self.to.as_ref())?;
+        let mut effects = Vec::new();
+        if self.block {
+            effects.push("nothing passes".to_owned());
+        }
+        effects.extend(self.loss.map(|share| format!("{share} lost")));
+        effects.extend(self.delay.as_ref().map(|by| format!("{by} later")));
+        effects.extend(self.jitter.as_ref().map(|by| format!("± {by}")));
+        effects.extend(self.duplicate.map(|share| format!("{share} twice")));
+        effects.extend(self.reorder.map(|share| format!("{share} out of order")));
+        effects.extend(self.corrupt.map(|share| format!("{share} corrupted")));
+        write!(f, ": {}", effects.join(", "))?;
+        optional(f, ", for ", self.during.as_ref())
+    }
+}
