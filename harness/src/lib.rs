@@ -2,3 +2,4 @@
 
 pub mod dissect;
 pub mod suite;
+pub mod verdict;
