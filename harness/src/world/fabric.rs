@@ -1,0 +1,368 @@
+//! The stations of a case and the links between them, without a clock of its own.
+//!
+//! The fabric is the wire: every packet of every station, in process or real, passes through it, is recorded where
+//! neither side can touch it, and suffers the link's impairments. Whoever drives it says what time it is: the simulator
+//! jumps from event to event, the real world waits.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dmvpn_core::buf::{PacketBuf, TxBatch};
+use dmvpn_core::config::Config;
+use dmvpn_core::entropy::SeededEntropy;
+use dmvpn_core::io::{Command, Output, Reply, Transmit};
+use dmvpn_core::node::Node;
+use dmvpn_core::time::Instant;
+
+use super::LabError;
+use super::link::{Fate, Impairment, LinkModel};
+use super::outer;
+use super::timeline::{Packet, Timeline, What};
+
+/// A station of the fabric: its position in the order of declaration.
+pub type StationId = usize;
+
+/// Who plays a station.
+#[derive(Debug)]
+pub enum Player {
+    /// The built-in peer, in process.
+    Node(Box<InProcess>),
+    /// The harness, by `send` steps only.
+    Scripted,
+    /// A router outside the process: packets for it are handed to the driver.
+    Outside,
+}
+
+/// A built-in peer that can be started and stopped.
+#[derive(Debug)]
+pub struct InProcess {
+    config: Config,
+    seed: u64,
+    starts: u64,
+    node: Option<Node>,
+    next_ip_id: u16,
+}
+
+impl InProcess {
+    /// A peer that is not running yet.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self { config, seed, starts: 0, node: None, next_ip_id: 1 }
+    }
+}
+
+#[derive(Debug)]
+struct Station {
+    name: String,
+    nbma: IpAddr,
+    link: usize,
+    up: bool,
+    player: Player,
+}
+
+#[derive(Debug)]
+struct Link {
+    name: String,
+    model: LinkModel,
+}
+
+/// A packet under way. Ordered by arrival, then by the order of sending.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Flight {
+    at: Instant,
+    seq: u64,
+    to: StationId,
+    octets: Vec<u8>,
+}
+
+/// A packet that the driver has to carry to a router outside.
+#[derive(Debug)]
+pub struct Outbound {
+    /// The router.
+    pub to: StationId,
+    /// The packet, from the outer IP header on.
+    pub octets: Vec<u8>,
+}
+
+/// Stations, links, packets under way, and the record of the case.
+#[derive(Debug)]
+pub struct Fabric {
+    stations: Vec<Station>,
+    links: Vec<Link>,
+    in_flight: BinaryHeap<Reverse<Flight>>,
+    next_seq: u64,
+    outbound: Vec<Outbound>,
+    /// The record of the case.
+    pub timeline: Timeline,
+}
+
+/// Most packets under way at once; a storm ends as `LabError::Flood`.
+const MAX_IN_FLIGHT: usize = 100_000;
+
+impl Fabric {
+    /// An empty fabric whose record begins now.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            stations: Vec::new(),
+            links: Vec::new(),
+            in_flight: BinaryHeap::new(),
+            next_seq: 0,
+            outbound: Vec::new(),
+            timeline: Timeline::new(now),
+        }
+    }
+
+    /// Adds a link. `mtu` counts octets of the whole IP packet.
+    pub fn add_link(&mut self, name: &str, delay: Duration, mtu: usize, seed: u64) {
+        self.links.push(Link { name: name.to_owned(), model: LinkModel::new(delay, mtu, seed) });
+    }
+
+    /// Adds a station on a link that was added before.
+    pub fn add_station(&mut self, name: &str, nbma: IpAddr, link: &str, player: Player) -> Result<StationId, LabError> {
+        let link = self.link_index(link)?;
+        // Scripted stations are the harness itself: they need no start.
+        let up = matches!(player, Player::Scripted);
+        self.stations.push(Station { name: name.to_owned(), nbma, link, up, player });
+        Ok(self.stations.len() - 1)
+    }
+
+    /// The station of that name.
+    pub fn station(&self, name: &str) -> Result<StationId, LabError> {
+        self.stations
+            .iter()
+            .position(|station| station.name == name)
+            .ok_or_else(|| LabError::internal(format!("no station `{name}`")))
+    }
+
+    /// Whether a station is a router outside the process.
+    pub fn is_outside(&self, id: StationId) -> bool {
+        self.stations.get(id).is_some_and(|station| matches!(station.player, Player::Outside))
+    }
+
+    /// Name of a station.
+    pub fn name(&self, id: StationId) -> &str {
+        self.stations.get(id).map_or("?", |station| station.name.as_str())
+    }
+
+    /// NBMA address of a station.
+    pub fn nbma(&self, id: StationId) -> Option<IpAddr> {
+        self.stations.get(id).map(|station| station.nbma)
+    }
+
+    /// Starts an in-process peer, or lets packets through to a router that the driver has started.
+    pub fn start(&mut self, id: StationId, now: Instant) -> Result<(), LabError> {
+        let Some(station) = self.stations.get_mut(id) else { return Ok(()) };
+        station.up = true;
+        if let Player::Node(process) = &mut station.player {
+            // Each start has its own draws, and the same ones in every run.
+            let entropy = SeededEntropy::new(process.seed.wrapping_add(process.starts));
+            process.starts += 1;
+            let node = Node::new(process.config.clone(), Box::new(entropy), now)
+                .map_err(|error| LabError::internal(format!("node `{}` can not be built: {error}", station.name)))?;
+            process.node = Some(node);
+        }
+        self.event(id, now, "started".to_owned());
+        self.drain(id, now);
+        Ok(())
+    }
+
+    /// Stops a station. With `goodbye` an in-process peer may still say so to its partners.
+    pub fn stop(&mut self, id: StationId, now: Instant, goodbye: bool) {
+        if let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id)
+            && let Some(node) = &mut process.node
+            && goodbye
+        {
+            node.command(now, Command::Shutdown);
+            self.drain(id, now);
+        }
+        if let Some(station) = self.stations.get_mut(id) {
+            station.up = false;
+            if let Player::Node(process) = &mut station.player {
+                process.node = None;
+            }
+        }
+        self.event(id, now, if goodbye { "stopped" } else { "killed" }.to_owned());
+    }
+
+    /// Asks an in-process peer; `None` if it does not run.
+    pub fn command(&mut self, id: StationId, now: Instant, command: Command) -> Option<Reply> {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return None };
+        let reply = process.node.as_mut()?.command(now, command);
+        self.drain(id, now);
+        Some(reply)
+    }
+
+    /// Adds an impairment to a link.
+    pub fn impair(&mut self, link: &str, impairment: Impairment) -> Result<(), LabError> {
+        let link = self.link_index(link)?;
+        self.links[link].model.impair(impairment);
+        Ok(())
+    }
+
+    /// Takes all impairments of a link away.
+    pub fn heal(&mut self, link: &str) -> Result<(), LabError> {
+        let link = self.link_index(link)?;
+        self.links[link].model.heal();
+        Ok(())
+    }
+
+    fn link_index(&self, name: &str) -> Result<usize, LabError> {
+        self.links
+            .iter()
+            .position(|link| link.name == name)
+            .ok_or_else(|| LabError::internal(format!("no link `{name}`")))
+    }
+
+    /// When something will happen by itself: a packet arrives or a peer's timer is due.
+    pub fn next_event(&self) -> Option<Instant> {
+        let arrival = self.in_flight.peek().map(|Reverse(flight)| flight.at);
+        self.stations.iter().filter_map(|station| timer(&station.player)).chain(arrival).min()
+    }
+
+    /// Does everything that is due at `now`.
+    ///
+    /// # Errors
+    /// [`LabError::Flood`] if packets multiply without end.
+    pub fn fire(&mut self, now: Instant) -> Result<(), LabError> {
+        loop {
+            if self.in_flight.len() > MAX_IN_FLIGHT || self.timeline.is_full() {
+                return Err(LabError::Flood { packets: self.timeline.end() });
+            }
+            // Arrivals first: a reply that comes at the very instant of a retransmission has come.
+            if self.in_flight.peek().is_some_and(|Reverse(flight)| flight.at <= now) {
+                if let Some(Reverse(flight)) = self.in_flight.pop() {
+                    self.arrive(flight.to, now, flight.octets);
+                }
+                continue;
+            }
+            let due = |station: &Station| timer(&station.player).is_some_and(|at| at <= now);
+            let Some(id) = self.stations.iter().position(due) else { return Ok(()) };
+            if let Player::Node(process) = &mut self.stations[id].player
+                && let Some(node) = &mut process.node
+            {
+                node.handle_timeout(now);
+            }
+            self.drain(id, now);
+        }
+    }
+
+    /// Puts a packet of a station on its link: records it, asks the link, and lets the copies travel.
+    pub fn transmit(&mut self, from: StationId, at: Instant, octets: Vec<u8>) {
+        let Some(sender) = self.stations.get(from) else { return };
+        let link = sender.link;
+        let target = outer::addresses(&octets).and_then(|addresses| self.owner(link, from, addresses.dst));
+        let to_name = target.map(|id| self.stations[id].name.clone());
+        let up = target.is_some_and(|id| self.stations[id].up);
+        let passage = self.links[link].model.pass(
+            at,
+            &self.stations[from].name,
+            to_name.as_deref().unwrap_or(""),
+            octets.len(),
+        );
+        let fate = if passage.fate.arrives() && !up { Fate::Unreachable } else { passage.fate };
+        let packet =
+            Packet::new(&self.links[link].name, &self.stations[from].name, to_name.as_deref(), octets, fate);
+        let mut octets = packet.octets.clone();
+        self.timeline.push(at, What::Packet(Arc::new(packet)));
+        let (true, Some(to)) = (fate.arrives(), target) else { return };
+        if fate == Fate::Corrupted {
+            flip_bit(&mut octets, passage.flip);
+        }
+        for arrival in passage.arrivals {
+            let flight = Flight { at: arrival, seq: self.next_seq, to, octets: octets.clone() };
+            self.next_seq += 1;
+            self.in_flight.push(Reverse(flight));
+        }
+    }
+
+    /// Packets that routers outside have to get.
+    pub fn take_outbound(&mut self) -> Vec<Outbound> {
+        std::mem::take(&mut self.outbound)
+    }
+
+    /// Addresses on the same link as `id`, its own not among them: what the wire answers for when that router asks who
+    /// has an address.
+    pub fn neighbours(&self, id: StationId) -> Vec<IpAddr> {
+        let Some(own) = self.stations.get(id) else { return Vec::new() };
+        let others = self.stations.iter().enumerate().filter(|(other, station)| *other != id && station.link == own.link);
+        others.map(|(_, station)| station.nbma).collect()
+    }
+
+    /// Writes a line about a station into the record.
+    pub fn event(&mut self, id: StationId, at: Instant, text: String) {
+        let node = self.name(id).to_owned();
+        self.timeline.push(at, What::Event { node, text });
+    }
+
+    /// The station that a packet is for. One that is up goes before one that is not: two may share an address, as when
+    /// a scripted station takes over that of a router which is down.
+    fn owner(&self, link: usize, from: StationId, dst: IpAddr) -> Option<StationId> {
+        let candidates =
+            || self.stations.iter().enumerate().filter(|(id, s)| *id != from && s.link == link && s.nbma == dst);
+        candidates().find(|(_, station)| station.up).or_else(|| candidates().next()).map(|(id, _)| id)
+    }
+
+    fn arrive(&mut self, to: StationId, now: Instant, octets: Vec<u8>) {
+        let Some(station) = self.stations.get_mut(to).filter(|station| station.up) else { return };
+        match &mut station.player {
+            Player::Scripted => {}
+            Player::Outside => self.outbound.push(Outbound { to, octets }),
+            Player::Node(process) => {
+                let Some(node) = &mut process.node else { return };
+                let Some((underlay, payload)) = outer::decapsulate(&octets) else { return };
+                let mut batch = TxBatch::default();
+                let verdict = node.underlay(now, underlay, PacketBuf::with_headroom(0, payload), &mut batch);
+                if let dmvpn_core::io::Verdict::Dropped(reason) = verdict {
+                    self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
+                }
+                for transmit in batch {
+                    self.emit(to, now, &transmit);
+                }
+                self.drain(to, now);
+            }
+        }
+    }
+
+    /// Takes everything that an in-process peer has to say.
+    fn drain(&mut self, id: StationId, now: Instant) {
+        loop {
+            let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
+            match process.node.as_mut().and_then(Node::poll_output) {
+                Some(Output::Transmit(transmit)) => self.emit(id, now, &transmit),
+                Some(Output::Event(event)) => self.event(id, now, event.to_string()),
+                None => return,
+            }
+        }
+    }
+
+    fn emit(&mut self, id: StationId, now: Instant, transmit: &Transmit) {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
+        let ip_id = process.next_ip_id;
+        process.next_ip_id = ip_id.wrapping_add(1);
+        match outer::encapsulate(transmit, ip_id) {
+            Some(octets) => self.transmit(id, now, octets),
+            None => self.event(id, now, "a packet that IP can not carry was not sent".to_owned()),
+        }
+    }
+}
+
+/// When a player will do something by itself.
+fn timer(player: &Player) -> Option<Instant> {
+    match player {
+        Player::Node(process) => process.node.as_ref()?.poll_timeout().map(|(at, _)| at),
+        Player::Scripted | Player::Outside => None,
+    }
+}
+
+/// Flips one bit behind the outer IP header, so that the packet still arrives.
+fn flip_bit(octets: &mut [u8], choice: u64) {
+    let header = match octets.first().map(|first| first >> 4) {
+        Some(6) => 40,
+        _ => 20,
+    };
+    let Some(body) = octets.get_mut(header..).filter(|body| !body.is_empty()) else { return };
+    let bit = usize::try_from(choice % (body.len() as u64 * 8)).unwrap_or(0);
+    body[bit / 8] ^= 0x80 >> (bit % 8);
+}
