@@ -9,6 +9,7 @@ pub mod exit;
 pub mod model;
 mod serial;
 mod summary;
+mod visit;
 
 pub use event::{Event, SCHEMA};
 pub use exit::{ExitCode, Findings, Interrupt, Policy, exit_code};

@@ -360,7 +360,9 @@ impl ClockSpan {
 pub struct Metric {
     /// What was measured, such as `failover`.
     pub name: String,
-    /// The value.
+    /// The value; JSON has no word for one that is not finite and gets `null`.
+    #[serde(with = "serial::number")]
+    #[schemars(with = "Option<f64>")]
     pub value: f64,
     /// Its unit, such as `s`.
     pub unit: String,
