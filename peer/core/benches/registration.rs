@@ -1,0 +1,5 @@
+//! Registrations handled per second.
+
+fn main() {
+    divan::main();
+}

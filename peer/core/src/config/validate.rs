@@ -1,0 +1,206 @@
+//! Refuses configurations that cannot work, before anything runs.
+
+use std::net::IpAddr;
+
+use super::{Config, GreMode, Secret, Tunnel, host_len, is_station};
+
+/// A configuration that a node cannot run: which tunnel, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("tunnel {tunnel:?}: {problem}")]
+pub struct ConfigError {
+    /// Name of the tunnel at fault; empty if the fault lies in the whole.
+    pub tunnel: String,
+    /// What is wrong.
+    pub problem: ConfigProblem,
+}
+
+/// What can be wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigProblem {
+    /// More tunnels than [`Limits::tunnels`](super::Limits::tunnels).
+    #[error("{count} tunnels, the limit is {limit}")]
+    TooManyTunnels {
+        /// Configured tunnels.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Two tunnels share a name.
+    #[error("the name is used twice")]
+    DuplicateName,
+    /// Two tunnels could not be told apart by (NBMA address, key, remote).
+    #[error("same NBMA address, key and remote as tunnel {other:?}: incoming packets could not be told apart")]
+    Indistinguishable {
+        /// The earlier tunnel.
+        other: String,
+    },
+    /// An address that no single station can own.
+    #[error("{what} {address} is not the address of a station")]
+    NotAStation {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        address: IpAddr,
+    },
+    /// An address of the other family.
+    #[error("{what} {address} is of another address family than the tunnel's own")]
+    WrongFamily {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        address: IpAddr,
+    },
+    /// A prefix length outside 1 to the address width.
+    #[error("prefix length {len} is not between 1 and {max}")]
+    PrefixLength {
+        /// Configured length.
+        len: u8,
+        /// Width of the address.
+        max: u8,
+    },
+    /// TTL 0 would not leave the host.
+    #[error("TTL 0")]
+    Ttl,
+    /// Holding time 0 means "forget at once".
+    #[error("holding time 0")]
+    HoldingTime,
+    /// Network id 0.
+    #[error("network id 0; ids are 1 to 4294967295")]
+    NetworkId,
+    /// The authentication string is not 1 to 8 octets without NUL.
+    #[error("the authentication string must have 1 to 8 octets, none of them NUL")]
+    Authentication,
+    /// A back-off that starts at zero or ends before it starts.
+    #[error("retry back-off must start above zero and not end below its start")]
+    Backoff,
+    /// A next hop server listed twice.
+    #[error("next hop server {nbma} is listed twice")]
+    DuplicateNhs {
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
+    /// A protocol address mapped twice.
+    #[error("{protocol} is mapped twice")]
+    DuplicateMap {
+        /// The protocol address.
+        protocol: IpAddr,
+    },
+    /// More servers and maps than [`Limits::peers_per_tunnel`](super::Limits::peers_per_tunnel).
+    #[error("{count} next hop servers and maps, the limit is {limit}")]
+    TooManyPeers {
+        /// Configured servers and maps.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Servers, maps or the server role on a tunnel without a network id.
+    #[error("NHRP settings without a network id")]
+    NhrpOff,
+}
+
+impl Config {
+    /// Says whether a node can run with this.
+    ///
+    /// # Errors
+    /// The first problem found, in the order of the tunnels.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let (count, limit) = (self.tunnels.len(), self.limits.tunnels.min(usize::from(u16::MAX)));
+        if count > limit {
+            let problem = ConfigProblem::TooManyTunnels { count, limit };
+            return Err(ConfigError { tunnel: String::new(), problem });
+        }
+        for (at, tunnel) in self.tunnels.iter().enumerate() {
+            let earlier = &self.tunnels[..at];
+            self.check(tunnel, earlier).map_err(|problem| ConfigError { tunnel: tunnel.name.clone(), problem })?;
+        }
+        Ok(())
+    }
+
+    fn check(&self, tunnel: &Tunnel, earlier: &[Tunnel]) -> Result<(), ConfigProblem> {
+        if earlier.iter().any(|other| other.name == tunnel.name) {
+            return Err(ConfigProblem::DuplicateName);
+        }
+        if let Some(other) = earlier.iter().find(|o| (o.nbma, o.key, o.mode) == (tunnel.nbma, tunnel.key, tunnel.mode))
+        {
+            return Err(ConfigProblem::Indistinguishable { other: other.name.clone() });
+        }
+        station("NBMA address", tunnel.nbma)?;
+        station("address", tunnel.address)?;
+        let max = host_len(tunnel.address);
+        for len in [Some(tunnel.prefix_len), tunnel.nhrp.prefix_len.filter(|len| *len != 0xFF)].into_iter().flatten() {
+            if len == 0 || len > max {
+                return Err(ConfigProblem::PrefixLength { len, max });
+            }
+        }
+        if tunnel.ttl == 0 {
+            return Err(ConfigProblem::Ttl);
+        }
+        if let GreMode::PointToPoint { remote } = tunnel.mode {
+            peer("remote", remote, tunnel.nbma)?;
+        }
+        self.check_nhrp(tunnel)
+    }
+
+    fn check_nhrp(&self, tunnel: &Tunnel) -> Result<(), ConfigProblem> {
+        let nhrp = &tunnel.nhrp;
+        match nhrp.network_id {
+            Some(0) => return Err(ConfigProblem::NetworkId),
+            None if nhrp.server || !nhrp.nhs.is_empty() || !nhrp.maps.is_empty() => return Err(ConfigProblem::NhrpOff),
+            _ => {}
+        }
+        if nhrp.holding_time == 0 {
+            return Err(ConfigProblem::HoldingTime);
+        }
+        if nhrp.retry.first.is_zero() || nhrp.retry.max < nhrp.retry.first {
+            return Err(ConfigProblem::Backoff);
+        }
+        if let Some(secret) = &nhrp.authentication {
+            let octets = secret.expose();
+            // CISCO-AUTH-02: 1 to 8 octets, neither padded nor terminated.
+            if octets.is_empty() || octets.len() > Secret::MAX_LEN || octets.contains(&0) {
+                return Err(ConfigProblem::Authentication);
+            }
+        }
+        let (count, limit) =
+            (nhrp.nhs.len() + nhrp.maps.len(), self.limits.peers_per_tunnel.min(usize::from(u16::MAX)));
+        if count > limit {
+            return Err(ConfigProblem::TooManyPeers { count, limit });
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for nhs in &nhrp.nhs {
+            peer("next hop server's NBMA address", nhs.nbma, tunnel.nbma)?;
+            if let Some(protocol) = nhs.protocol {
+                peer("next hop server's protocol address", protocol, tunnel.address)?;
+            }
+            if !seen.insert(nhs.nbma) {
+                return Err(ConfigProblem::DuplicateNhs { nbma: nhs.nbma });
+            }
+        }
+        seen.clear();
+        for map in &nhrp.maps {
+            peer("mapped protocol address", map.protocol, tunnel.address)?;
+            peer("mapped NBMA address", map.nbma, tunnel.nbma)?;
+            if !seen.insert(map.protocol) {
+                return Err(ConfigProblem::DuplicateMap { protocol: map.protocol });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn station(what: &'static str, address: IpAddr) -> Result<(), ConfigProblem> {
+    if is_station(address) { Ok(()) } else { Err(ConfigProblem::NotAStation { what, address }) }
+}
+
+/// An address of a peer: a station of the same family as our own address of that kind, and not ourselves.
+fn peer(what: &'static str, address: IpAddr, own: IpAddr) -> Result<(), ConfigProblem> {
+    station(what, address)?;
+    if host_len(address) != host_len(own) {
+        return Err(ConfigProblem::WrongFamily { what, address });
+    }
+    if address == own {
+        return Err(ConfigProblem::NotAStation { what, address });
+    }
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! NHRP (RFC 2332 with what DMVPN adds): the gate that every message passes, and the parts behind it.
+//!
+//! ```text
+//! octets -> parse, checksum -> families -> authentication -> registration  (client, NHC)
+//!                                                         -> server        (NHS)
+//!                                                         -> ...           (resolution, purge: later)
+//! ```
+//!
+//! The engines know ids and the cache, never each other and never GRE: what they want done comes out as [`Effect`]s.
+
+pub mod auth;
+pub mod cache;
+pub mod error;
+pub mod registration;
+pub mod reqid;
+pub mod server;
+
+use std::net::IpAddr;
+
+use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
+use dmvpn_wire::{ErrorKind, Family};
+
+use crate::config::{Config, Limits, Tunnel};
+use crate::entropy::Entropy;
+use crate::ids::TunnelId;
+use crate::io::NhrpView;
+use crate::stats::{DropReason, Stats};
+use crate::time::Instant;
+use crate::trace::Event;
+
+use cache::{Binding, BindingKind, Cache};
+use error::{ErrorLimiter, Rejection};
+use registration::Registrations;
+use reqid::RequestIds;
+
+/// Hop count of every message of our own. It is never 0 on the wire: IOS drops that (CISCO-REG-04).
+pub const HOP_COUNT: u8 = 255;
+
+/// What an engine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this message through a tunnel to an NBMA address.
+    Send {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Outer destination.
+        to: IpAddr,
+        /// The message; boxed because it is ten times as large as any other effect.
+        message: Box<Message>,
+    },
+    /// This happened.
+    Event(Event),
+    /// The protocol address of a server is known now, or no longer.
+    Nhs {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the server.
+        protocol: IpAddr,
+        /// Its NBMA address; `None`: forget it.
+        nbma: Option<IpAddr>,
+    },
+}
+
+/// What an engine may use of the node while it handles something.
+pub struct Context<'a> {
+    /// Tunnels as they are now; the id is the position.
+    pub tunnels: &'a [Tunnel],
+    /// Limits of the node.
+    pub limits: &'a Limits,
+    /// Source of randomness.
+    pub entropy: &'a mut dyn Entropy,
+    /// Counters.
+    pub stats: &'a mut Stats,
+}
+
+impl<'a> Context<'a> {
+    /// The tunnel of an id.
+    pub fn tunnel(&self, id: TunnelId) -> Option<&'a Tunnel> {
+        self.tunnels.get(usize::from(id.0))
+    }
+}
+
+/// An NHRP message as it came: through which tunnel, from which NBMA address, and its octets from ar$afn on.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The tunnel.
+    pub tunnel: TunnelId,
+    /// Outer source address.
+    pub from: IpAddr,
+    /// The octets behind the GRE header.
+    pub octets: &'a [u8],
+}
+
+/// The fixed part of a message that a tunnel's station sends.
+pub(crate) fn fixed(tunnel: &Tunnel) -> Fixed {
+    let family = |ip| if matches!(ip, IpAddr::V4(_)) { Family::V4 } else { Family::V6 };
+    Fixed {
+        afn: AddressFamily::from(family(tunnel.nbma)),
+        // NHRP-5.1-02: the Ethertype, in the short form.
+        protocol: ProtocolType::from(family(tunnel.address)),
+        hop_count: HOP_COUNT,
+    }
+}
+
+/// All NHRP state of a node.
+#[derive(Clone, Debug)]
+pub struct Nhrp {
+    cache: Cache,
+    registrations: Registrations,
+    ids: RequestIds,
+    errors: ErrorLimiter,
+}
+
+impl Nhrp {
+    /// Own and configured bindings; registrations are started by [`Self::link_up`].
+    pub fn new(config: &Config, now: Instant, out: &mut Vec<Effect>) -> Self {
+        let mut cache = Cache::new(config.limits.bindings);
+        let mut events = Vec::new();
+        for (id, tunnel) in config.tunnels.iter().enumerate() {
+            let id = TunnelId(u16::try_from(id).unwrap_or(u16::MAX));
+            if tunnel.nhrp.network_id.is_none() {
+                continue;
+            }
+            let mut insert = |kind, protocol, nbma| {
+                cache.insert(Binding::permanent(now, id, kind, protocol, nbma), &mut events);
+            };
+            for nhs in &tunnel.nhrp.nhs {
+                if let Some(protocol) = nhs.protocol {
+                    insert(BindingKind::Nhs, protocol, nhs.nbma);
+                }
+            }
+            for map in &tunnel.nhrp.maps {
+                insert(BindingKind::Static, map.protocol, map.nbma);
+            }
+            insert(BindingKind::Local, tunnel.address, tunnel.nbma);
+        }
+        out.extend(events.into_iter().map(Effect::Event));
+        Self {
+            cache,
+            registrations: Registrations::new(&config.tunnels),
+            ids: RequestIds::starting_at(config.first_request_id),
+            errors: ErrorLimiter::new(config.limits.errors_per_second),
+        }
+    }
+
+    /// The bindings, for forwarding decisions and views.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The next hop servers, for forwarding decisions and views.
+    pub fn registrations(&self) -> &Registrations {
+        &self.registrations
+    }
+
+    /// Takes one message. At most one message goes out in return.
+    ///
+    /// # Errors
+    /// Why the message was discarded. An Error Indication about it may be among the effects.
+    pub fn handle(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        received: Received<'_>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), DropReason> {
+        let Some(tunnel) = cx.tunnel(received.tunnel) else { return Err(DropReason::UnknownTunnel) };
+        // CISCO-NID-01.
+        if tunnel.nhrp.network_id.is_none() {
+            return Err(DropReason::NhrpOff);
+        }
+        // Broken messages are dropped without a word, although RFC 2332 §5.2.7 would allow error 7: nothing in them,
+        // not even their source, can be believed (NHRP-5.1-17, NHRP-5.1-20, NHRP-5.1-21).
+        let message = Message::parse(received.octets).map_err(|error| match error.kind {
+            ErrorKind::BadVersion => DropReason::NhrpVersion,
+            ErrorKind::BadChecksum => DropReason::NhrpChecksum,
+            ErrorKind::UnknownType => DropReason::NhrpUnknownType,
+            ErrorKind::UnknownFamily | ErrorKind::UnknownProtocol => DropReason::NhrpFamily,
+            _ => DropReason::NhrpMalformed,
+        })?;
+        let of = message.message_type();
+        cx.stats.nhrp_received(of);
+        let bad = error::Offender::of(&message);
+        self.dispatch(now, cx, tunnel, received, message, out).map_err(|rejection| {
+            if let Some((code, offset)) = rejection.error {
+                // NHRP-5.2.7-09: this is the only place that sends one. NHRP-5.2.7-07: never about another one.
+                if of == MessageType::ERROR_INDICATION {
+                    debug_assert!(false, "an error indication was to be answered with one");
+                } else if !self.errors.allow(now) {
+                    cx.stats.errors_suppressed += 1;
+                } else {
+                    out.push(Effect::Event(Event::ErrorSent {
+                        tunnel: received.tunnel,
+                        to: received.from,
+                        code,
+                        offset,
+                    }));
+                    out.push(error::indication(tunnel, received, bad, code, offset));
+                }
+            }
+            rejection.reason
+        })
+    }
+
+    fn dispatch(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        tunnel: &Tunnel,
+        received: Received<'_>,
+        message: Message,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let own = fixed(tunnel);
+        // NHRP-5.1-04: equal families are enough, whatever form the protocol type has.
+        if message.fixed.afn != own.afn || message.fixed.protocol.family() != own.protocol.family() {
+            return Err(DropReason::NhrpFamily.into());
+        }
+        match &message.body {
+            // CISCO-AUTH-06: an Error Indication carries no extensions, hence no authentication.
+            Body::ErrorIndication(indication) => {
+                let Received { tunnel, from, .. } = received;
+                let (code, offset) = (indication.code, indication.offset);
+                out.push(Effect::Event(Event::ErrorReceived { tunnel, from, code, offset }));
+                return Ok(self.registrations.handle_error(now, cx, received, indication, out)?);
+            }
+            Body::TrafficIndication(_) => return Err(DropReason::NhrpUnsupported.into()),
+            _ => {}
+        }
+        auth::check(tunnel.nhrp.authentication.as_ref(), &message, received.octets)?;
+        match message.body {
+            Body::RegistrationRequest(_) => server::handle(now, cx, tunnel, received, message, &mut self.cache, out),
+            Body::RegistrationReply(_) => Ok(self.registrations.handle_reply(now, cx, received, &message, out)?),
+            _ => Err(DropReason::NhrpUnsupported.into()),
+        }
+    }
+
+    /// Registers with all servers of a tunnel, at once.
+    pub fn link_up(&mut self, now: Instant, tunnel: TunnelId) {
+        self.registrations.start(now, tunnel);
+    }
+
+    /// Ends the registrations of a tunnel; nothing is sent for it.
+    pub fn link_down(&mut self, tunnel: TunnelId) {
+        self.registrations.stop(tunnel);
+    }
+
+    /// Follows a change of the tunnel's own NBMA address.
+    pub fn nbma_changed(&mut self, now: Instant, id: TunnelId, tunnel: &Tunnel, out: &mut Vec<Effect>) {
+        let mut events = Vec::new();
+        let local = Binding::permanent(now, id, BindingKind::Local, tunnel.address, tunnel.nbma);
+        if tunnel.nhrp.network_id.is_some() {
+            self.cache.insert(local, &mut events);
+        }
+        out.extend(events.into_iter().map(Effect::Event));
+        self.registrations.start(now, id);
+    }
+
+    /// Follows what a registration found out about a server.
+    pub fn nhs_known(&mut self, now: Instant, tunnel: TunnelId, protocol: IpAddr, nbma: Option<IpAddr>) -> Vec<Event> {
+        let mut events = Vec::new();
+        match nbma {
+            Some(nbma) => {
+                let binding = Binding::permanent(now, tunnel, BindingKind::Nhs, protocol, nbma);
+                self.cache.insert(binding, &mut events);
+            }
+            None => self.cache.remove_host(tunnel, protocol, BindingKind::Nhs, &mut events),
+        }
+        events
+    }
+
+    /// Forgets dynamic bindings; says how many.
+    pub fn clear(&mut self, protocol: Option<IpAddr>, out: &mut Vec<Effect>) -> usize {
+        let mut events = Vec::new();
+        let count = self.cache.clear(protocol, &mut events);
+        out.extend(events.into_iter().map(Effect::Event));
+        count
+    }
+
+    /// Stops everything. Telling servers and clients (purge, RFC 2332 §5.2.5) belongs here and comes with purges.
+    pub fn stop(&mut self) {
+        self.registrations.stop_all();
+        self.cache.stop();
+    }
+
+    /// Fires what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant, cx: &mut Context<'_>, out: &mut Vec<Effect>) {
+        let mut events = Vec::new();
+        self.cache.handle_timeout(now, &mut events);
+        out.extend(events.into_iter().map(Effect::Event));
+        self.registrations.handle_timeout(now, cx, &mut self.ids, out);
+    }
+
+    /// The next deadline and what it is for.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let expiry = self.cache.poll_timeout().map(|at| (at, Reason::BindingExpiry));
+        [expiry, self.registrations.poll_timeout()].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// All NHRP state.
+    pub fn view(&self) -> NhrpView {
+        NhrpView {
+            bindings: self.cache.view().cloned().collect(),
+            nhs: self.registrations.view(),
+            next_request_id: self.ids.peek(),
+        }
+    }
+
+    /// Checks what must always hold; for debug builds and fuzzing.
+    ///
+    /// # Errors
+    /// The broken rule, in words.
+    pub fn invariants(&self) -> Result<(), String> {
+        self.cache.invariants()?;
+        self.registrations.invariants()
+    }
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A binding's holding time ends.
+    BindingExpiry,
+    /// A registration is to be sent, for the first time or again.
+    Registration,
+    /// A registration is to be refreshed.
+    Refresh,
+    /// A registration's holding time ends without an acknowledgment.
+    RegistrationLapse,
+}
+
+/// The octets of a message up to ar$pktsz.
+pub(crate) fn message_octets(octets: &[u8]) -> &[u8] {
+    let end = Packet::new(octets).end();
+    octets.get(..end).unwrap_or(octets)
+}

@@ -1,0 +1,400 @@
+//! The node: the only place where engines meet. The same node is hub, spoke or both, by its configuration.
+//!
+//! ## When to call what
+//! * Pass packets to [`Node::underlay`] and [`Node::overlay`] as they come, commands and link events likewise.
+//! * After any call, poll [`Node::poll_output`] until it is empty, then ask [`Node::poll_timeout`].
+//! * At that deadline, or later, call [`Node::handle_timeout`]. It is also safe to call it early.
+//! * `now` never runs backwards; a smaller one is taken for the latest one seen.
+//!
+//! Every call first fires what is due at its `now`, so that a packet which arrives exactly when a binding expires finds
+//! it gone, however late the shell is with its timers.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use dmvpn_wire::code::{EtherType, IpProtocol};
+use dmvpn_wire::nhrp::Packet;
+use dmvpn_wire::{ipv4, ipv6};
+
+use crate::buf::{PacketBuf, TxBatch};
+use crate::config::{Config, ConfigError, Tunnel, host_len, is_station};
+use crate::entropy::Entropy;
+use crate::fib::{Adjacency, Fib};
+use crate::gre::Gre;
+use crate::ids::TunnelId;
+use crate::io::{Command, LinkEvent, NhrpView, Output, Reply, Underlay, Verdict};
+use crate::nhrp::{Context, Effect, Nhrp, Reason, Received};
+use crate::stats::{DropReason, Stats};
+use crate::time::Instant;
+use crate::trace::Event;
+
+/// A DMVPN peer without any I/O.
+pub struct Node {
+    config: Config,
+    entropy: Box<dyn Entropy + Send>,
+    now: Instant,
+    stopped: bool,
+    /// Per tunnel: whether its underlay works.
+    up: Vec<bool>,
+    gre: Gre,
+    nhrp: Nhrp,
+    fib: Fib,
+    stats: Stats,
+    outputs: VecDeque<Output>,
+    /// Kept for its allocation; empty between calls.
+    effects: Vec<Effect>,
+}
+
+impl Node {
+    /// A running node: first registrations are among the outputs at once.
+    ///
+    /// # Errors
+    /// What [`Config::validate`] finds.
+    pub fn new(config: Config, entropy: Box<dyn Entropy + Send>, now: Instant) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let mut effects = Vec::new();
+        let mut nhrp = Nhrp::new(&config, now, &mut effects);
+        for id in (0..).map(TunnelId).take(config.tunnels.len()) {
+            nhrp.link_up(now, id);
+        }
+        let mut node = Self {
+            up: vec![true; config.tunnels.len()],
+            gre: Gre::new(&config.tunnels),
+            config,
+            entropy,
+            now,
+            stopped: false,
+            nhrp,
+            fib: Fib,
+            stats: Stats::default(),
+            outputs: VecDeque::new(),
+            effects,
+        };
+        node.apply_effects();
+        node.handle_timeout(now);
+        Ok(node)
+    }
+
+    /// Free octets in front of a packet from which [`Self::overlay`] needs no copy.
+    pub fn headroom(&self, tunnel: TunnelId) -> usize {
+        self.tunnel(tunnel).map_or(0, Gre::header_len)
+    }
+
+    /// The tunnels, with their NBMA addresses as they are now.
+    pub fn tunnels(&self) -> &[Tunnel] {
+        &self.config.tunnels
+    }
+
+    fn tunnel(&self, id: TunnelId) -> Option<&Tunnel> {
+        self.config.tunnels.get(usize::from(id.0))
+    }
+
+    fn is_up(&self, id: TunnelId) -> bool {
+        self.up.get(usize::from(id.0)).copied().unwrap_or(false)
+    }
+
+    /// Takes a packet from the underlay; `payload` is what follows the outer IP header.
+    pub fn underlay(&mut self, now: Instant, outer: Underlay, payload: PacketBuf, batch: &mut TxBatch) -> Verdict {
+        // Nothing is sent from here yet: forwarding between tunnels belongs to the kernel behind the tunnel interface.
+        let _ = batch;
+        self.handle_timeout(now);
+        match self.accept(outer, payload) {
+            Ok(verdict) => verdict,
+            Err((tunnel, reason)) => self.dropped(tunnel, Some(outer.src), None, reason),
+        }
+    }
+
+    fn accept(&mut self, outer: Underlay, mut payload: PacketBuf) -> Result<Verdict, (Option<TunnelId>, DropReason)> {
+        if self.stopped {
+            return Err((None, DropReason::Stopped));
+        }
+        if outer.protocol != IpProtocol::GRE.0 {
+            return Err((None, DropReason::NotGre));
+        }
+        if !is_station(outer.src) || outer.src == outer.dst {
+            return Err((None, DropReason::InvalidOuterSource));
+        }
+        let header = self.gre.decapsulate(outer.src, outer.dst, &payload).map_err(|reason| (None, reason))?;
+        let drop = |reason| (Some(header.tunnel), reason);
+        if !self.is_up(header.tunnel) {
+            return Err(drop(DropReason::TunnelDown));
+        }
+        self.stats.underlay_in += 1;
+        payload.pop_front(header.header_len);
+        match header.protocol {
+            EtherType::NHRP => Ok(self.nhrp(header.tunnel, outer.src, &payload)),
+            EtherType::IPV4 | EtherType::IPV6 => {
+                let destination = inner_destination(&payload).ok_or(drop(DropReason::InnerMalformed))?;
+                if (header.protocol == EtherType::IPV4) != destination.is_ipv4() {
+                    return Err(drop(DropReason::InnerMalformed));
+                }
+                self.stats.overlay_out += 1;
+                Ok(Verdict::Deliver(header.tunnel, payload))
+            }
+            // GRE-2784-2.4-01.
+            _ => Err(drop(DropReason::UnknownProtocolType)),
+        }
+    }
+
+    fn nhrp(&mut self, tunnel: TunnelId, from: IpAddr, octets: &[u8]) -> Verdict {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut cx = Context {
+            tunnels: &self.config.tunnels,
+            limits: &self.config.limits,
+            entropy: &mut *self.entropy,
+            stats: &mut self.stats,
+        };
+        let result = self.nhrp.handle(self.now, &mut cx, Received { tunnel, from, octets }, &mut effects);
+        self.effects = effects;
+        let verdict = match result {
+            Ok(()) => Verdict::Consumed,
+            Err(reason) => self.dropped(Some(tunnel), Some(from), Some(octets), reason),
+        };
+        self.apply_effects();
+        verdict
+    }
+
+    /// Takes an IP packet from a tunnel interface and puts it into the batch, addressed to the right peer.
+    pub fn overlay(&mut self, now: Instant, tunnel: TunnelId, packet: PacketBuf, batch: &mut TxBatch) -> Verdict {
+        self.handle_timeout(now);
+        let source = inner_source(&packet);
+        match self.forward(tunnel, packet, batch) {
+            Ok(verdict) => verdict,
+            Err(reason) => self.dropped(Some(tunnel), source, None, reason),
+        }
+    }
+
+    fn forward(&mut self, id: TunnelId, packet: PacketBuf, batch: &mut TxBatch) -> Result<Verdict, DropReason> {
+        if self.stopped {
+            return Err(DropReason::Stopped);
+        }
+        let tunnel = self.config.tunnels.get(usize::from(id.0)).ok_or(DropReason::UnknownTunnel)?;
+        if !self.is_up(id) {
+            return Err(DropReason::TunnelDown);
+        }
+        self.stats.overlay_in += 1;
+        let destination = inner_destination(&packet).ok_or(DropReason::InnerMalformed)?;
+        let ways = self.nhrp.registrations().ways(id);
+        let nbma = match self.fib.adjacency(id, tunnel, destination, self.nhrp.cache(), ways) {
+            Adjacency::Complete { nbma } => nbma,
+            Adjacency::Receive => return Err(DropReason::OwnAddress),
+            Adjacency::Incomplete => return Err(DropReason::NoAdjacency),
+        };
+        let protocol = if destination.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+        let tos = inner_tos(&packet);
+        batch.push(Gre::encapsulate(tunnel, nbma, protocol, tos, packet));
+        self.stats.underlay_out += 1;
+        Ok(Verdict::Sent(1))
+    }
+
+    /// Answers an operator.
+    pub fn command(&mut self, now: Instant, command: Command) -> Reply {
+        self.handle_timeout(now);
+        match command {
+            Command::ShowNhrp => Reply::Nhrp(self.view()),
+            Command::ShowCounters => Reply::Counters(self.stats.view()),
+            Command::ClearNhrp { protocol } => {
+                let bindings = self.nhrp.clear(protocol, &mut self.effects);
+                self.apply_effects();
+                Reply::Cleared { bindings }
+            }
+            Command::Shutdown => {
+                if !self.stopped {
+                    self.nhrp.stop();
+                    self.stopped = true;
+                    self.emit(Event::Stopped);
+                }
+                Reply::Stopped
+            }
+        }
+    }
+
+    /// Follows a change of the underlay.
+    pub fn link(&mut self, now: Instant, event: LinkEvent) {
+        self.handle_timeout(now);
+        let (LinkEvent::NbmaChanged { tunnel: id, .. } | LinkEvent::Up { tunnel: id } | LinkEvent::Down { tunnel: id }) =
+            event;
+        let at = usize::from(id.0);
+        if self.stopped || at >= self.config.tunnels.len() {
+            self.emit(Event::LinkEventIgnored { tunnel: id });
+            return;
+        }
+        match event {
+            LinkEvent::Up { .. } if !self.up[at] => {
+                self.up[at] = true;
+                self.emit(Event::LinkUp { tunnel: id });
+                // CISCO-REG-05: registration starts again when the tunnel comes up.
+                self.nhrp.link_up(self.now, id);
+            }
+            LinkEvent::Down { .. } if self.up[at] => {
+                self.up[at] = false;
+                self.emit(Event::LinkDown { tunnel: id });
+                self.nhrp.link_down(id);
+            }
+            LinkEvent::NbmaChanged { nbma, .. } => self.change_nbma(id, nbma),
+            LinkEvent::Up { .. } | LinkEvent::Down { .. } => {}
+        }
+        self.handle_timeout(self.now);
+    }
+
+    fn change_nbma(&mut self, id: TunnelId, nbma: IpAddr) {
+        let at = usize::from(id.0);
+        let old = self.config.tunnels[at].nbma;
+        if old == nbma {
+            return;
+        }
+        self.config.tunnels[at].nbma = nbma;
+        // The new address must keep the tunnels apart, and must not be a peer's.
+        if host_len(old) != host_len(nbma) || self.config.validate().is_err() {
+            self.config.tunnels[at].nbma = old;
+            self.emit(Event::LinkEventIgnored { tunnel: id });
+            return;
+        }
+        self.gre = Gre::new(&self.config.tunnels);
+        self.emit(Event::NbmaChanged { tunnel: id, from: old, to: nbma });
+        self.nhrp.nbma_changed(self.now, id, &self.config.tunnels[at], &mut self.effects);
+        if !self.up[at] {
+            self.nhrp.link_down(id);
+        }
+        self.apply_effects();
+    }
+
+    /// Fires everything that is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.stopped || self.nhrp.poll_timeout().is_none_or(|(at, _)| at > self.now) {
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut cx = Context {
+            tunnels: &self.config.tunnels,
+            limits: &self.config.limits,
+            entropy: &mut *self.entropy,
+            stats: &mut self.stats,
+        };
+        self.nhrp.handle_timeout(self.now, &mut cx, &mut effects);
+        self.effects = effects;
+        self.apply_effects();
+    }
+
+    /// When [`Self::handle_timeout`] must be called next, and for what. It changes with every other call.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        if self.stopped { None } else { self.nhrp.poll_timeout() }
+    }
+
+    /// The next thing for the shell to do or to know.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The NHRP state, for assertions and `show`.
+    pub fn view(&self) -> NhrpView {
+        self.nhrp.view()
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Checks what must always hold in all engines; for debug builds and fuzzing.
+    ///
+    /// # Errors
+    /// The broken rule, in words.
+    pub fn invariants(&self) -> Result<(), String> {
+        self.nhrp.invariants()?;
+        self.gre.invariants(&self.config.tunnels)?;
+        if !self.effects.is_empty() {
+            return Err("effects are left over".into());
+        }
+        if self.outputs.len() > self.config.limits.outputs {
+            return Err("more outputs than allowed".into());
+        }
+        Ok(())
+    }
+
+    /// Turns what engines want into outputs, until nothing is left.
+    fn apply_effects(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Event(event) => self.emit(event),
+                Effect::Nhs { tunnel, protocol, nbma } => {
+                    for event in self.nhrp.nhs_known(self.now, tunnel, protocol, nbma) {
+                        self.emit(event);
+                    }
+                }
+                Effect::Send { tunnel: id, to, message } => {
+                    let Some(tunnel) = self.config.tunnels.get(usize::from(id.0)) else { continue };
+                    let headroom = Gre::header_len(tunnel);
+                    let mut octets = vec![0; headroom + message.emitted_len()];
+                    // Engines build from parsed or configured parts only, so what does not fit is a message that grew
+                    // beyond 65535 octets on our additions.
+                    if message.emit(&mut octets[headroom..]).is_err() {
+                        self.stats.outputs_lost += 1;
+                        continue;
+                    }
+                    let payload = PacketBuf::from_parts(octets, headroom);
+                    // GRE-NHRP-01, GRE-NHRP-02.
+                    let transmit = Gre::encapsulate(tunnel, to, EtherType::NHRP, tunnel.tos, payload);
+                    self.stats.nhrp_sent(message.message_type());
+                    self.stats.underlay_out += 1;
+                    self.output(Output::Transmit(transmit));
+                }
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn dropped(
+        &mut self,
+        tunnel: Option<TunnelId>,
+        from: Option<IpAddr>,
+        nhrp: Option<&[u8]>,
+        reason: DropReason,
+    ) -> Verdict {
+        self.stats.dropped(reason);
+        let message = nhrp.and_then(|octets| Packet::new(octets).message_type());
+        self.emit(Event::PacketDropped { tunnel, from, message, reason });
+        Verdict::Dropped(reason)
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    fn output(&mut self, output: Output) {
+        if self.outputs.len() < self.config.limits.outputs {
+            self.outputs.push_back(output);
+        } else {
+            self.stats.outputs_lost += 1;
+        }
+    }
+}
+
+/// Source of an inner IP packet.
+fn inner_source(packet: &[u8]) -> Option<IpAddr> {
+    match ipv4::Packet::new(packet).version()? {
+        4 => ipv4::Packet::new(packet).src().map(IpAddr::V4),
+        6 => ipv6::Packet::new(packet).src().map(IpAddr::V6),
+        _ => None,
+    }
+}
+
+/// Destination of an inner IP packet.
+fn inner_destination(packet: &[u8]) -> Option<IpAddr> {
+    match ipv4::Packet::new(packet).version()? {
+        4 => ipv4::Packet::new(packet).dst().map(IpAddr::V4),
+        6 => ipv6::Packet::new(packet).dst().map(IpAddr::V6),
+        _ => None,
+    }
+}
+
+/// TOS or traffic class of an inner IP packet: the outer header of a data packet repeats it.
+fn inner_tos(packet: &[u8]) -> u8 {
+    match ipv4::Packet::new(packet).version() {
+        Some(4) => ipv4::Packet::new(packet).tos(),
+        _ => ipv6::Packet::new(packet).traffic_class(),
+    }
+    .unwrap_or(0)
+}

@@ -1,0 +1,321 @@
+//! Every observable fact of a node. `Display` is one line of a ladder; nothing secret is in here.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use dmvpn_wire::code::{CieCode, ErrorCode, MessageType};
+
+use crate::ids::{NhsId, TunnelId};
+use crate::nhrp::cache::BindingKind;
+use crate::stats::DropReason;
+
+/// Something that happened in the node. The instant is the `now` of the call during which it was put out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A Registration Request went out.
+    RegistrationSent {
+        /// To which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// 1 for the first transmission since the last success, then counting on.
+        attempt: u32,
+        /// Wait until the next transmission if no reply comes.
+        retry_after: Duration,
+    },
+    /// A Registration Reply with code 0 came.
+    RegistrationAcknowledged {
+        /// From which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+        /// Its protocol address, if known.
+        protocol: Option<IpAddr>,
+        /// Request ID.
+        request_id: u32,
+        /// Wait until the refresh.
+        refresh_after: Duration,
+    },
+    /// A server refused: this node is not registered there.
+    RegistrationRefused {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// What it said.
+        refusal: Refusal,
+        /// Wait until the next attempt.
+        retry_after: Duration,
+    },
+    /// The holding time ran out without an acknowledgment: this node is not registered there any more.
+    RegistrationLost {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
+    /// The protocol address of a server became known from its reply.
+    NhsLearned {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+        /// Its protocol address.
+        protocol: IpAddr,
+    },
+    /// A server sees this node under another NBMA address: there is a NAT between.
+    PublicAddress {
+        /// Which server.
+        nhs: NhsId,
+        /// The address it sees; `None` if the NAT is gone.
+        nbma: Option<IpAddr>,
+    },
+    /// A Registration Request was answered.
+    RegistrationAnswered {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination of the reply.
+        to: IpAddr,
+        /// Protocol address of the client.
+        client: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// Client information entries with code 0.
+        accepted: u16,
+        /// Client information entries with another code.
+        refused: u16,
+    },
+    /// An entry of a registration was refused; the cache is as it was.
+    BindingRefused {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the entry.
+        protocol: IpAddr,
+        /// NBMA address of the entry.
+        nbma: IpAddr,
+        /// Code in the reply.
+        code: CieCode,
+    },
+    /// A binding is new.
+    BindingAdded {
+        /// The binding.
+        binding: BindingName,
+        /// NBMA address.
+        nbma: IpAddr,
+        /// Seconds it holds; `None`: for ever.
+        holding_time: Option<u16>,
+    },
+    /// A binding was registered again.
+    BindingRefreshed {
+        /// The binding.
+        binding: BindingName,
+        /// NBMA address.
+        nbma: IpAddr,
+        /// Seconds it holds from now on.
+        holding_time: u16,
+    },
+    /// A binding was registered with another NBMA address.
+    BindingMoved {
+        /// The binding.
+        binding: BindingName,
+        /// NBMA address before.
+        from: IpAddr,
+        /// NBMA address now.
+        to: IpAddr,
+        /// Seconds it holds from now on.
+        holding_time: u16,
+    },
+    /// A binding's holding time ran out.
+    BindingExpired {
+        /// The binding.
+        binding: BindingName,
+        /// NBMA address.
+        nbma: IpAddr,
+    },
+    /// A binding was taken away by an operator or by the node.
+    BindingRemoved {
+        /// The binding.
+        binding: BindingName,
+        /// NBMA address.
+        nbma: IpAddr,
+    },
+    /// An Error Indication went out.
+    ErrorSent {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination.
+        to: IpAddr,
+        /// Error code.
+        code: ErrorCode,
+        /// Offset into the offending packet, octets.
+        offset: u16,
+    },
+    /// An Error Indication came, whether it concerns us or not.
+    ErrorReceived {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer source.
+        from: IpAddr,
+        /// Error code.
+        code: ErrorCode,
+        /// Offset into the offending packet, octets.
+        offset: u16,
+    },
+    /// A packet was discarded.
+    PacketDropped {
+        /// On which tunnel, if that is known.
+        tunnel: Option<TunnelId>,
+        /// Outer or, from a tunnel interface, inner source; `None` if it is not readable.
+        from: Option<IpAddr>,
+        /// Type of the NHRP message, if it is one and readable.
+        message: Option<MessageType>,
+        /// Why.
+        reason: DropReason,
+    },
+    /// The outer address of a tunnel changed.
+    NbmaChanged {
+        /// Which tunnel.
+        tunnel: TunnelId,
+        /// Address before.
+        from: IpAddr,
+        /// Address now.
+        to: IpAddr,
+    },
+    /// A tunnel's underlay came back.
+    LinkUp {
+        /// Which tunnel.
+        tunnel: TunnelId,
+    },
+    /// A tunnel's underlay went away.
+    LinkDown {
+        /// Which tunnel.
+        tunnel: TunnelId,
+    },
+    /// A link event made no sense: no such tunnel, or an address that no station can have.
+    LinkEventIgnored {
+        /// Which tunnel it named.
+        tunnel: TunnelId,
+    },
+    /// The node stopped on command.
+    Stopped,
+}
+
+/// How a server said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// By a code in a client information entry of its reply.
+    Code(CieCode),
+    /// By an Error Indication about the request.
+    Error(ErrorCode),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "code {} ({})", code.0, code.name().unwrap_or("unknown")),
+            Self::Error(code) => write!(f, "error {} ({})", code.0, code.name().unwrap_or("unknown")),
+        }
+    }
+}
+
+/// What a trace line needs to name a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindingName {
+    /// Tunnel it belongs to.
+    pub tunnel: TunnelId,
+    /// Protocol address, or the first one of the prefix.
+    pub protocol: IpAddr,
+    /// Prefix length, bits.
+    pub prefix_len: u8,
+    /// Where it comes from.
+    pub kind: BindingKind,
+}
+
+impl fmt::Display for BindingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} binding {}/{}", self.tunnel, self.kind, self.protocol, self.prefix_len)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RegistrationSent { nhs, nbma, request_id, attempt, retry_after } => {
+                write!(
+                    f,
+                    "{nhs} ({nbma}): registration request id {request_id}, attempt {attempt}, retry after {retry_after:?}"
+                )
+            }
+            Self::RegistrationAcknowledged { nhs, nbma, protocol, request_id, refresh_after } => {
+                write!(f, "{nhs} ({nbma}): registered")?;
+                if let Some(protocol) = protocol {
+                    write!(f, " with {protocol}")?;
+                }
+                write!(f, ", id {request_id}, refresh after {refresh_after:?}")
+            }
+            Self::RegistrationRefused { nhs, nbma, request_id, refusal, retry_after } => {
+                write!(
+                    f,
+                    "{nhs} ({nbma}): registration id {request_id} refused, {refusal}, retry after {retry_after:?}"
+                )
+            }
+            Self::RegistrationLost { nhs, nbma } => {
+                write!(f, "{nhs} ({nbma}): registration lost, holding time ran out")
+            }
+            Self::NhsLearned { nhs, nbma, protocol } => write!(f, "{nhs} ({nbma}): protocol address is {protocol}"),
+            Self::PublicAddress { nhs, nbma: Some(nbma) } => write!(f, "{nhs}: sees us behind NAT as {nbma}"),
+            Self::PublicAddress { nhs, nbma: None } => write!(f, "{nhs}: sees us without NAT"),
+            Self::RegistrationAnswered { tunnel, to, client, request_id, accepted, refused } => {
+                write!(
+                    f,
+                    "{tunnel}: registration reply id {request_id} for {client} to {to}, {accepted} accepted, {refused} refused"
+                )
+            }
+            Self::BindingRefused { tunnel, protocol, nbma, code } => {
+                write!(f, "{tunnel}: {protocol} at {nbma} refused, {}", Refusal::Code(*code))
+            }
+            Self::BindingAdded { binding, nbma, holding_time: Some(secs) } => {
+                write!(f, "{binding} at {nbma} added for {secs} s")
+            }
+            Self::BindingAdded { binding, nbma, holding_time: None } => write!(f, "{binding} at {nbma} added"),
+            Self::BindingRefreshed { binding, nbma, holding_time } => {
+                write!(f, "{binding} at {nbma} refreshed for {holding_time} s")
+            }
+            Self::BindingMoved { binding, from, to, holding_time } => {
+                write!(f, "{binding} moved from {from} to {to} for {holding_time} s")
+            }
+            Self::BindingExpired { binding, nbma } => write!(f, "{binding} at {nbma} expired"),
+            Self::BindingRemoved { binding, nbma } => write!(f, "{binding} at {nbma} removed"),
+            Self::ErrorSent { tunnel, to, code, offset } => {
+                write!(f, "{tunnel}: error indication to {to}, {}, offset {offset}", Refusal::Error(*code))
+            }
+            Self::ErrorReceived { tunnel, from, code, offset } => {
+                write!(f, "{tunnel}: error indication from {from}, {}, offset {offset}", Refusal::Error(*code))
+            }
+            Self::PacketDropped { tunnel, from, message, reason } => {
+                match tunnel {
+                    Some(tunnel) => write!(f, "{tunnel}: ")?,
+                    None => f.write_str("no tunnel: ")?,
+                }
+                match message {
+                    Some(message) => write!(f, "{message}")?,
+                    None => f.write_str("packet")?,
+                }
+                if let Some(from) = from {
+                    write!(f, " from {from}")?;
+                }
+                write!(f, " dropped, {reason}")
+            }
+            Self::NbmaChanged { tunnel, from, to } => write!(f, "{tunnel}: NBMA address changed from {from} to {to}"),
+            Self::LinkUp { tunnel } => write!(f, "{tunnel}: up"),
+            Self::LinkDown { tunnel } => write!(f, "{tunnel}: down"),
+            Self::LinkEventIgnored { tunnel } => write!(f, "{tunnel}: link event ignored"),
+            Self::Stopped => f.write_str("node stopped"),
+        }
+    }
+}
