@@ -91,7 +91,7 @@ macro_rules! address {
             }
 
             /// `len` is the length octet of the message, found at `len_at`: the place to blame.
-            #[inline]
+            #[inline(always)]
             pub(crate) fn parse(
                 cursor: &mut Cursor<'_>,
                 len: u8,

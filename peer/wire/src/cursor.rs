@@ -24,7 +24,7 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let Some((head, tail)) = self.rest.split_first_chunk::<N>() else { return Err(self.truncated(N)) };
         self.rest = tail;
@@ -73,7 +73,7 @@ impl<'a> Writer<'a> {
         self.at
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn array<const N: usize>(&mut self, octets: [u8; N]) {
         self.at += N;
         if let Some((head, tail)) = std::mem::take(&mut self.rest).split_first_chunk_mut::<N>() {

@@ -49,6 +49,7 @@ impl fmt::Display for Error {
             ErrorKind::UnknownProtocol => write!(f, "protocol type 0x{had:04x} is neither IPv4 nor IPv6"),
             ErrorKind::BadAddressLength => write!(f, "address length is {had}, must be {needed} or 0"),
             ErrorKind::BadAddressType => write!(f, "address type bits are {had}, must be {needed}"),
+            ErrorKind::SubAddress => write!(f, "a sub-address of {had} octets is there, but IP has none"),
             ErrorKind::MissingEnd => write!(f, "the extensions have no End"),
             ErrorKind::ExtensionsNotAllowed => write!(f, "this message carries no extensions, but has some at {had}"),
             ErrorKind::RoutingPresent => write!(f, "the routing bit of RFC 1701 is set (flags 0x{had:04x})"),
@@ -117,6 +118,8 @@ pub enum ErrorKind {
     BadAddressLength,
     /// The upper two bits of a type/length octet are set, which IP addresses never have.
     BadAddressType,
+    /// A sub-address, which IP does not have.
+    SubAddress,
     /// The extension part is used up before an End extension came.
     MissingEnd,
     /// An Error Indication with extensions (RFC 2332, 5.2.7).

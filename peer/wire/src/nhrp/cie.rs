@@ -22,7 +22,7 @@ use super::fixed::TypeLen;
 use crate::addr::{Families, NbmaAddr, ProtoAddr};
 use crate::code::CieCode;
 use crate::cursor::{Cursor, Writer, u8_at, u16_at};
-use crate::error::{Error, ErrorKind, Layer, Result};
+use crate::error::{Error, Layer, Result};
 
 /// Octets of an entry without addresses.
 pub const MIN_LEN: usize = 12;
@@ -31,7 +31,9 @@ pub const MIN_LEN: usize = 12;
 pub type Cies = SmallVec<[Cie; 1]>;
 
 /// One client information entry: what is said about one client.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+///
+/// It has no sub-address: IP knows none, and then its length "is always coded" 0 (RFC 2332, section 5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cie {
     /// The answer for this client; [`CieCode::SUCCESS`] in requests.
     pub code: CieCode,
@@ -45,20 +47,18 @@ pub struct Cie {
     pub preference: u8,
     /// Client NBMA address; empty stands for the one in the header.
     pub nbma: NbmaAddr,
-    /// Client NBMA sub-address: nothing over IP.
-    pub nbma_sub: Vec<u8>,
     /// Client protocol address; empty stands for the one in the header.
     pub proto: ProtoAddr,
 }
 
 impl Cie {
-    #[inline]
-    pub(crate) fn parse(cursor: &mut Cursor<'_>, families: Families) -> Result<Self> {
+    #[inline(always)]
+    fn parse(cursor: &mut Cursor<'_>, families: Families) -> Result<Self> {
         let at = cursor.offset();
         let [code, prefix_len, _, _, m0, m1, h0, h1, nbma_tl, sub_tl, proto_len, preference] =
             cursor.array::<MIN_LEN>()?;
         let nbma_len = TypeLen(nbma_tl).ip_len(Layer::NhrpCie, at + 8)?;
-        let sub_len = TypeLen(sub_tl).ip_len(Layer::NhrpCie, at + 9)?;
+        TypeLen(sub_tl).no_sub_address(Layer::NhrpCie, at + 9)?;
         Ok(Self {
             code: CieCode(code),
             prefix_len,
@@ -66,64 +66,40 @@ impl Cie {
             holding_time: u16::from_be_bytes([h0, h1]),
             preference,
             nbma: NbmaAddr::parse(cursor, nbma_len, families.nbma, (Layer::NhrpCie, at + 8))?,
-            nbma_sub: if sub_len == 0 { Vec::new() } else { cursor.take(sub_len.into())?.to_vec() },
             proto: ProtoAddr::parse(cursor, proto_len, families.proto, (Layer::NhrpCie, at + 10))?,
         })
     }
 
     /// Reads entries until `bytes`, which begin `at` octets into the message, are used up.
+    ///
+    /// Into `cies`, where they stay: an entry has many small fields, and copying what was just written in small pieces
+    /// costs more than reading it.
     #[inline]
-    pub(crate) fn parse_all(bytes: &[u8], at: usize, families: Families) -> Result<Cies> {
+    pub(crate) fn parse_all(bytes: &[u8], at: usize, families: Families, cies: &mut Cies) -> Result<()> {
         let mut cursor = Cursor::new(bytes, at, Layer::NhrpCie);
-        let mut cies = Cies::new();
         while !cursor.is_empty() {
             cies.push(Self::parse(&mut cursor, families)?);
         }
-        Ok(cies)
+        Ok(())
     }
 
     /// Octets of this entry on the wire.
     pub fn emitted_len(&self) -> usize {
-        MIN_LEN + self.nbma.len() + self.nbma_sub.len() + self.proto.len()
+        MIN_LEN + self.nbma.len() + self.proto.len()
     }
 
     #[inline]
     pub(crate) fn write(&self, writer: &mut Writer<'_>, families: Families) -> Result<()> {
         let at = writer.offset();
         let nbma_len = self.nbma.wire_len(families.nbma, (Layer::NhrpCie, at + 8))?;
-        let sub_len = sub_len(&self.nbma_sub, Layer::NhrpCie, at + 9)?;
         let proto_len = self.proto.wire_len(families.proto, (Layer::NhrpCie, at + 10))?;
         let [m0, m1] = self.mtu.to_be_bytes();
         let [h0, h1] = self.holding_time.to_be_bytes();
-        writer.array([
-            self.code.0,
-            self.prefix_len,
-            0,
-            0,
-            m0,
-            m1,
-            h0,
-            h1,
-            nbma_len,
-            sub_len,
-            proto_len,
-            self.preference,
-        ]);
+        let Self { code, prefix_len, preference, .. } = *self;
+        writer.array([code.0, prefix_len, 0, 0, m0, m1, h0, h1, nbma_len, 0, proto_len, preference]);
         self.nbma.write(writer);
-        if !self.nbma_sub.is_empty() {
-            writer.slice(&self.nbma_sub);
-        }
         self.proto.write(writer);
         Ok(())
-    }
-}
-
-/// The type/length octet of a sub-address, to be written at `at`.
-#[inline]
-pub(crate) fn sub_len(sub: &[u8], layer: Layer, at: usize) -> Result<u8> {
-    match u8::try_from(sub.len()) {
-        Ok(len) if len <= 0x3f => Ok(len),
-        _ => Err(Error::new(layer, ErrorKind::BadLength, at, 0x3f, sub.len())),
     }
 }
 

@@ -105,9 +105,14 @@ impl Extension {
     /// Reads from `bytes`, the extension part which begins `at` octets into the message. Octets behind End are ignored:
     /// the list ends there (RFC 2332, section 5.3), and receivers in the field stop there too.
     #[inline]
-    pub(crate) fn parse_all(bytes: &[u8], at: usize, families: Families, src_proto_len: usize) -> Result<Extensions> {
+    pub(crate) fn parse_all(
+        bytes: &[u8],
+        at: usize,
+        families: Families,
+        src_proto_len: usize,
+        extensions: &mut Extensions,
+    ) -> Result<()> {
         let mut cursor = Cursor::new(bytes, at, Layer::NhrpExtension);
-        let mut extensions = Extensions::new();
         loop {
             if cursor.is_empty() {
                 return Err(Error::new(Layer::NhrpExtension, ErrorKind::MissingEnd, cursor.offset(), HEADER_LEN, 0));
@@ -118,13 +123,18 @@ impl Extension {
                 if !value.is_empty() {
                     return Err(Error::new(Layer::NhrpExtension, ErrorKind::BadLength, len_at, 0, value.len()));
                 }
-                return Ok(extensions);
+                return Ok(());
             }
             extensions.push(Self {
                 compulsory: word & COMPULSORY != 0,
                 unused: word & U_BIT != 0,
-                value: ExtensionValue::parse(code, value, value_at, families, src_proto_len)?,
+                value: ExtensionValue::parse(code, value, value_at, src_proto_len)?,
             });
+            if !value.is_empty()
+                && let Some(cies) = extensions.last_mut().and_then(|extension| extension.value.cies_mut())
+            {
+                Cie::parse_all(value, value_at, families, cies)?;
+            }
         }
     }
 
@@ -206,13 +216,14 @@ impl ExtensionValue {
         }
     }
 
+    /// The value without its client entries, if it is of a type that is made of them.
     #[inline]
-    fn parse(code: ExtensionType, value: &[u8], at: usize, families: Families, src_proto_len: usize) -> Result<Self> {
+    fn parse(code: ExtensionType, value: &[u8], at: usize, src_proto_len: usize) -> Result<Self> {
         Ok(match code {
-            ExtensionType::RESPONDER_ADDRESS => Self::ResponderAddress(Cie::parse_all(value, at, families)?),
-            ExtensionType::FORWARD_TRANSIT => Self::ForwardTransit(Cie::parse_all(value, at, families)?),
-            ExtensionType::REVERSE_TRANSIT => Self::ReverseTransit(Cie::parse_all(value, at, families)?),
-            ExtensionType::CISCO_NAT => Self::CiscoNat(Cie::parse_all(value, at, families)?),
+            ExtensionType::RESPONDER_ADDRESS => Self::ResponderAddress(Cies::new()),
+            ExtensionType::FORWARD_TRANSIT => Self::ForwardTransit(Cies::new()),
+            ExtensionType::REVERSE_TRANSIT => Self::ReverseTransit(Cies::new()),
+            ExtensionType::CISCO_NAT => Self::CiscoNat(Cies::new()),
             ExtensionType::AUTHENTICATION => Self::Authentication(Authentication::parse(value, src_proto_len)),
             ExtensionType::VENDOR_PRIVATE => {
                 let mut cursor = Cursor::new(value, at, Layer::NhrpExtension);

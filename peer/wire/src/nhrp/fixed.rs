@@ -96,6 +96,15 @@ impl TypeLen {
         }
         Ok(self.0)
     }
+
+    /// Refuses a sub-address: IP has none, and RFC 2332 section 5.1 wants 0 then.
+    #[inline]
+    pub(crate) fn no_sub_address(self, layer: Layer, at: usize) -> Result<()> {
+        if self.0 != 0 {
+            return Err(Error::new(layer, ErrorKind::SubAddress, at, 0, self.len()));
+        }
+        Ok(())
+    }
 }
 
 /// ar$pro.type and ar$pro.snap: the protocol whose addresses are resolved.

@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use super::cie::{Cie, Cies, sub_len};
+use super::cie::{Cie, Cies};
 use super::fixed::{Raw, field};
 use crate::addr::{Families, NbmaAddr, ProtoAddr};
 use crate::code::{ErrorCode, Flags, MessageType, TrafficCode};
@@ -34,8 +34,6 @@ pub struct Mandatory {
     pub request_id: u32,
     /// NBMA address of the requester.
     pub src_nbma: NbmaAddr,
-    /// NBMA sub-address of the requester: nothing over IP.
-    pub src_nbma_sub: Vec<u8>,
     /// Protocol address of the requester.
     pub src_proto: ProtoAddr,
     /// Protocol address that is asked for, or to which the message goes.
@@ -53,8 +51,6 @@ pub struct ErrorIndication {
     pub offset: u16,
     /// NBMA address of the station that found it.
     pub src_nbma: NbmaAddr,
-    /// Its NBMA sub-address: nothing over IP.
-    pub src_nbma_sub: Vec<u8>,
     /// Protocol address of the station that found it.
     pub src_proto: ProtoAddr,
     /// Protocol address of the sender of the bad packet.
@@ -70,7 +66,6 @@ impl fmt::Debug for ErrorIndication {
             .field("code", &self.code)
             .field("offset", &self.offset)
             .field("src_nbma", &self.src_nbma)
-            .field("src_nbma_sub", &self.src_nbma_sub)
             .field("src_proto", &self.src_proto)
             .field("dst_proto", &self.dst_proto)
             .field("packet", &format_args!("<{} octets>", self.packet.len()))
@@ -85,8 +80,6 @@ pub struct TrafficIndication {
     pub code: TrafficCode,
     /// NBMA address of the node that saw the packet turn around.
     pub src_nbma: NbmaAddr,
-    /// Its NBMA sub-address: nothing over IP.
-    pub src_nbma_sub: Vec<u8>,
     /// Protocol address of the node that saw the packet turn around.
     pub src_proto: ProtoAddr,
     /// In the field: source address of that packet; in the draft: its destination.
@@ -116,10 +109,9 @@ pub enum Body {
     TrafficIndication(TrafficIndication),
 }
 
-/// The part that all eight types share, borrowed from wherever it is.
-struct Head<'a> {
+/// The part that all eight types share.
+struct Head {
     src_nbma: NbmaAddr,
-    src_nbma_sub: &'a [u8],
     src_proto: ProtoAddr,
     dst_proto: ProtoAddr,
     /// Octets 22 to 28.
@@ -183,7 +175,7 @@ impl Body {
     }
 
     #[inline]
-    fn head(&self) -> Head<'_> {
+    fn head(&self) -> Head {
         match self {
             Self::ResolutionRequest(m)
             | Self::ResolutionReply(m)
@@ -192,21 +184,18 @@ impl Body {
             | Self::PurgeRequest(m)
             | Self::PurgeReply(m) => Head {
                 src_nbma: m.src_nbma,
-                src_nbma_sub: &m.src_nbma_sub,
                 src_proto: m.src_proto,
                 dst_proto: m.dst_proto,
                 words: (m.flags.0, m.request_id),
             },
             Self::ErrorIndication(e) => Head {
                 src_nbma: e.src_nbma,
-                src_nbma_sub: &e.src_nbma_sub,
                 src_proto: e.src_proto,
                 dst_proto: e.dst_proto,
                 words: (0, u32::from(e.code.0) << 16 | u32::from(e.offset)),
             },
             Self::TrafficIndication(t) => Head {
                 src_nbma: t.src_nbma,
-                src_nbma_sub: &t.src_nbma_sub,
                 src_proto: t.src_proto,
                 dst_proto: t.dst_proto,
                 words: (0, u32::from(t.code.0) << 16),
@@ -214,18 +203,17 @@ impl Body {
         }
     }
 
-    /// Reads from `bytes`, the mandatory part.
+    /// Reads from `bytes`, the mandatory part. The client entries of a request or reply are still to be read, from the
+    /// octets behind the offset that comes with it.
     #[inline]
-    pub(crate) fn parse(raw: &Raw, bytes: &[u8], families: Families) -> Result<Self> {
+    pub(crate) fn parse(raw: &Raw, bytes: &[u8], families: Families) -> Result<(Self, usize)> {
         const LAYER: Layer = Layer::NhrpMandatory;
         let mut cursor = Cursor::new(bytes, super::fixed::LEN, LAYER);
         let [src_len, dst_len, f0, f1, i0, i1, i2, i3] = cursor.array::<HEAD_LEN>()?;
         let nbma_at = field::SRC_NBMA_TL.start;
-        let sub_at = field::SRC_NBMA_SUB_TL.start;
         let nbma_len = raw.src_nbma.ip_len(Layer::NhrpFixed, nbma_at)?;
-        let sub_len = raw.src_nbma_sub.ip_len(Layer::NhrpFixed, sub_at)?;
+        raw.src_nbma_sub.no_sub_address(Layer::NhrpFixed, field::SRC_NBMA_SUB_TL.start)?;
         let src_nbma = NbmaAddr::parse(&mut cursor, nbma_len, families.nbma, (Layer::NhrpFixed, nbma_at))?;
-        let src_nbma_sub = if sub_len == 0 { Vec::new() } else { cursor.take(sub_len.into())?.to_vec() };
         let blame = (LAYER, field::SRC_PROTO_LEN.start);
         let src_proto = ProtoAddr::parse(&mut cursor, src_len, families.proto, blame)?;
         let blame = (LAYER, field::DST_PROTO_LEN.start);
@@ -234,54 +222,39 @@ impl Body {
         let rest = cursor.take_rest();
 
         let code = u16::from_be_bytes([i0, i1]);
-        let wrap = match raw.message_type {
-            MessageType::RESOLUTION_REQUEST => Self::ResolutionRequest,
-            MessageType::RESOLUTION_REPLY => Self::ResolutionReply,
-            MessageType::REGISTRATION_REQUEST => Self::RegistrationRequest,
-            MessageType::REGISTRATION_REPLY => Self::RegistrationReply,
-            MessageType::PURGE_REQUEST => Self::PurgeRequest,
-            MessageType::PURGE_REPLY => Self::PurgeReply,
+        let offset = u16::from_be_bytes([i2, i3]);
+        let mandatory = || {
+            let flags = Flags(u16::from_be_bytes([f0, f1]));
+            let request_id = u32::from_be_bytes([i0, i1, i2, i3]);
+            Mandatory { flags, request_id, src_nbma, src_proto, dst_proto, cies: Cies::new() }
+        };
+        let body = match raw.message_type {
+            MessageType::RESOLUTION_REQUEST => Self::ResolutionRequest(mandatory()),
+            MessageType::RESOLUTION_REPLY => Self::ResolutionReply(mandatory()),
+            MessageType::REGISTRATION_REQUEST => Self::RegistrationRequest(mandatory()),
+            MessageType::REGISTRATION_REPLY => Self::RegistrationReply(mandatory()),
+            MessageType::PURGE_REQUEST => Self::PurgeRequest(mandatory()),
+            MessageType::PURGE_REPLY => Self::PurgeReply(mandatory()),
             MessageType::ERROR_INDICATION => {
-                return Ok(Self::ErrorIndication(ErrorIndication {
-                    code: ErrorCode(code),
-                    offset: u16::from_be_bytes([i2, i3]),
-                    src_nbma,
-                    src_nbma_sub,
-                    src_proto,
-                    dst_proto,
-                    packet: rest.to_vec(),
-                }));
+                let (code, packet) = (ErrorCode(code), rest.to_vec());
+                Self::ErrorIndication(ErrorIndication { code, offset, src_nbma, src_proto, dst_proto, packet })
             }
             MessageType::TRAFFIC_INDICATION => {
-                return Ok(Self::TrafficIndication(TrafficIndication {
-                    code: TrafficCode(code),
-                    src_nbma,
-                    src_nbma_sub,
-                    src_proto,
-                    dst_proto,
-                    packet: rest.to_vec(),
-                }));
+                let (code, packet) = (TrafficCode(code), rest.to_vec());
+                Self::TrafficIndication(TrafficIndication { code, src_nbma, src_proto, dst_proto, packet })
             }
             MessageType(had) => {
                 let at = field::TYPE.start;
                 return Err(Error::new(Layer::NhrpFixed, ErrorKind::UnknownType, at, 0, had.into()));
             }
         };
-        Ok(wrap(Mandatory {
-            flags: Flags(u16::from_be_bytes([f0, f1])),
-            request_id: u32::from_be_bytes([i0, i1, i2, i3]),
-            src_nbma,
-            src_nbma_sub,
-            src_proto,
-            dst_proto,
-            cies: Cie::parse_all(rest, at, families)?,
-        }))
+        Ok((body, at))
     }
 
     /// Octets of the mandatory part on the wire.
     pub fn emitted_len(&self) -> usize {
         let head = self.head();
-        let addresses = head.src_nbma.len() + head.src_nbma_sub.len() + head.src_proto.len() + head.dst_proto.len();
+        let addresses = head.src_nbma.len() + head.src_proto.len() + head.dst_proto.len();
         HEAD_LEN
             + addresses
             + match self {
@@ -291,14 +264,10 @@ impl Body {
             }
     }
 
-    /// ar$shtl and ar$sstl.
+    /// ar$shtl.
     #[inline]
-    pub(crate) fn nbma_type_lens(&self, families: Families) -> Result<(u8, u8)> {
-        let head = self.head();
-        Ok((
-            head.src_nbma.wire_len(families.nbma, (Layer::NhrpFixed, field::SRC_NBMA_TL.start))?,
-            sub_len(head.src_nbma_sub, Layer::NhrpFixed, field::SRC_NBMA_SUB_TL.start)?,
-        ))
+    pub(crate) fn nbma_type_len(&self, families: Families) -> Result<u8> {
+        self.src_nbma().wire_len(families.nbma, (Layer::NhrpFixed, field::SRC_NBMA_TL.start))
     }
 
     #[inline]
@@ -312,9 +281,6 @@ impl Body {
         writer.array(head.words.0.to_be_bytes());
         writer.array(head.words.1.to_be_bytes());
         head.src_nbma.write(writer);
-        if !head.src_nbma_sub.is_empty() {
-            writer.slice(head.src_nbma_sub);
-        }
         head.src_proto.write(writer);
         head.dst_proto.write(writer);
         match self {

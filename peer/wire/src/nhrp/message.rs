@@ -1,5 +1,6 @@
 //! A whole legal NHRP message: RFC 2332, section 5; header drawings are in the modules of its parts.
 
+use super::cie::Cie;
 use super::extension::{Extension, ExtensionValue, Extensions};
 use super::fixed::{self, Fixed, Raw, TypeLen, VERSION, field};
 use super::mandatory::{Body, Mandatory};
@@ -83,8 +84,9 @@ impl Message {
         }
         let families = raw.fixed.families()?;
 
-        let (mandatory, extensions) = match usize::from(raw.extension_offset) {
-            0 => (bytes.get(fixed::LEN..), None),
+        let extension_offset = usize::from(raw.extension_offset);
+        let mandatory_end = match extension_offset {
+            0 => size,
             offset => {
                 let at = field::EXTENSION_OFFSET.start;
                 if raw.message_type == MessageType::ERROR_INDICATION {
@@ -94,19 +96,23 @@ impl Message {
                 if offset != legal || offset >= size {
                     return Err(Error::new(LAYER, ErrorKind::BadExtensionOffset, at, legal, offset));
                 }
-                (bytes.get(fixed::LEN..offset), bytes.get(offset..))
+                offset
             }
         };
-        // Never empty-handed: both ranges lie within `bytes`, as just checked.
-        let body = Body::parse(&raw, mandatory.unwrap_or_default(), families)?;
-        let extensions = match extensions {
-            None => Extensions::new(),
-            Some(part) => {
-                let src_proto_len = body.src_proto().len();
-                Extension::parse_all(part, raw.extension_offset.into(), families, src_proto_len)?
-            }
-        };
-        Ok(Self { fixed: raw.fixed, body, extensions })
+        // No default is ever taken below: all ranges lie within `bytes`, as just checked.
+        let mandatory = bytes.get(fixed::LEN..mandatory_end).unwrap_or_default();
+        let (body, cies_at) = Body::parse(&raw, mandatory, families)?;
+        let mut message = Self::new(raw.fixed, body);
+        if let Some(mandatory) = message.body.mandatory_mut() {
+            let entries = bytes.get(cies_at..mandatory_end).unwrap_or_default();
+            Cie::parse_all(entries, cies_at, families, &mut mandatory.cies)?;
+        }
+        if extension_offset != 0 {
+            let part = bytes.get(extension_offset..).unwrap_or_default();
+            let src_proto_len = message.body.src_proto().len();
+            Extension::parse_all(part, extension_offset, families, src_proto_len, &mut message.extensions)?;
+        }
+        Ok(message)
     }
 
     /// Octets that `emit` writes.
@@ -131,7 +137,7 @@ impl Message {
             let at = field::EXTENSION_OFFSET.start;
             return Err(Error::new(LAYER, ErrorKind::ExtensionsNotAllowed, at, 0, offset));
         }
-        let (nbma, sub) = self.body.nbma_type_lens(families)?;
+        let nbma = self.body.nbma_type_len(families)?;
         let src_proto_len = self.body.src_proto().len();
 
         // Size and checksum follow when both are known; the offset is too large for its field only if the size is.
@@ -144,7 +150,7 @@ impl Message {
             version: VERSION,
             message_type: self.message_type(),
             src_nbma: TypeLen(nbma),
-            src_nbma_sub: TypeLen(sub),
+            src_nbma_sub: TypeLen(0),
         };
         raw.write(&mut writer);
         self.body.write(&mut writer, families)?;

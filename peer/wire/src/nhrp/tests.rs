@@ -23,3 +23,8 @@ fn a_registration_reply_of_frr_both_ways() {
     let message = Message::parse(&bytes).unwrap();
     assert_eq!(message.to_vec().unwrap(), bytes);
 }
+
+#[test]
+fn sizes() {
+    eprintln!("{} {} {} {}", size_of::<Message>(), size_of::<Extension>(), size_of::<Cie>(), size_of::<Body>());
+}
