@@ -66,7 +66,6 @@ pub(crate) fn indication(
         offset,
         // NHRP-5.2.7-04: the station that noticed.
         src_nbma: tunnel.nbma.into(),
-        src_nbma_sub: Vec::new(),
         src_proto: tunnel.address.into(),
         dst_proto: offender.0,
         packet: quote[..quote.len().min(room)].to_vec(),

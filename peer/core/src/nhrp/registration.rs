@@ -456,7 +456,6 @@ fn request(tunnel: &Tunnel, client: &Client, request_id: u32) -> Message {
         flags: unique | Flags::CISCO_NAT,
         request_id,
         src_nbma: tunnel.nbma.into(),
-        src_nbma_sub: Vec::new(),
         src_proto: tunnel.address.into(),
         // NHRP-5.2.3-15.
         dst_proto: client.protocol().unwrap_or(tunnel.address).into(),
