@@ -67,8 +67,12 @@ impl<'a> Reader<'a> {
         self.put(path, FieldValue::Bytes(octets.to_vec()), range, None);
     }
 
+    /// The strict parser and the walk often stop at the same place: once is enough.
     fn broken(&mut self, error: Error) {
-        self.malformed.push(error.to_string());
+        let text = error.to_string();
+        if !self.malformed.contains(&text) {
+            self.malformed.push(text);
+        }
     }
 
     /// The outer IP header and everything behind it.

@@ -1,0 +1,70 @@
+//! World `sim`: everything in process, and time that jumps to whatever happens next.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dmvpn_core::time::Instant;
+
+use super::{Arrival, Driver, LabError};
+use crate::agent::protocol::Action;
+use crate::suite::ClockKind;
+
+/// Where virtual time begins for captures: 2026-01-01T00:00:00Z, the same in every run.
+const EPOCH_NS: u64 = 1_767_225_600 * 1_000_000_000;
+
+/// A clock that is set instead of read, and nobody outside.
+#[derive(Debug)]
+pub struct Sim {
+    now: Instant,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Sim {
+    /// A world at the beginning of time. It stops when `interrupted` is set.
+    pub fn new(interrupted: Arc<AtomicBool>) -> Self {
+        Self { now: Instant::ZERO, interrupted }
+    }
+}
+
+impl Driver for Sim {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn clock(&self) -> ClockKind {
+        ClockKind::Virtual
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn epoch_ns(&self) -> u64 {
+        EPOCH_NS
+    }
+
+    fn wait(&mut self, deadline: Instant) -> Result<Option<Arrival>, LabError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(LabError::Interrupted);
+        }
+        self.now = self.now.max(deadline);
+        Ok(None)
+    }
+
+    fn neighbours(&mut self, _: &str, _: Vec<IpAddr>) -> Result<(), LabError> {
+        Ok(())
+    }
+
+    fn transmit(&mut self, node: &str, _: &[u8]) -> Result<(), LabError> {
+        Err(nobody(node))
+    }
+
+    fn order(&mut self, node: &str, _: Action) -> Result<u64, LabError> {
+        Err(nobody(node))
+    }
+}
+
+fn nobody(node: &str) -> LabError {
+    LabError::internal(format!("node `{node}` is outside the process, and world sim has no outside"))
+}
