@@ -37,7 +37,6 @@ pub enum Player {
 }
 
 /// A built-in peer that can be started and stopped.
-#[derive(Debug)]
 pub struct InProcess {
     config: Config,
     seed: u64,
@@ -50,6 +49,13 @@ impl InProcess {
     /// A peer that is not running yet.
     pub fn new(config: Config, seed: u64) -> Self {
         Self { config, seed, starts: 0, node: None, next_ip_id: 1 }
+    }
+}
+
+// A node has more state than anybody wants to see in a debug print.
+impl std::fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InProcess").field("running", &self.node.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -317,7 +323,7 @@ impl Fabric {
                 if let dmvpn_core::io::Verdict::Dropped(reason) = verdict {
                     self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
                 }
-                for transmit in batch {
+                for transmit in batch.drain() {
                     self.emit(to, now, &transmit);
                 }
                 self.drain(to, now);

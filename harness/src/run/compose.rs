@@ -1,0 +1,380 @@
+//! Builds the packets that scripted nodes send: the message that such a station would send of itself, with the step's
+//! changes on top.
+//!
+//! ```text
+//! message by type -> CIEs and extensions of the step -> octets -> fields by path -> checksums -> mutations as they stand
+//! ```
+
+use std::net::IpAddr;
+
+use dmvpn_core::io::Transmit;
+use dmvpn_wire::code::{EtherType, Flags};
+use dmvpn_wire::nhrp::{
+    self, Body, Cie, CieCode, Cies, ErrorIndication, Extension, ExtensionValue, Extensions, Fixed, Mandatory, Message,
+    TrafficIndication,
+};
+use dmvpn_wire::{Family, gre, ipv4};
+
+use super::nodes::Station;
+use crate::dissect::{Dissection, FieldValue};
+use crate::expect::Env;
+use crate::suite::{self, ExtensionContent, ExtensionSpec, Fix, GreKey, Msg, Mutation, SendContent, SendStep};
+use crate::world::LabError;
+use crate::world::outer;
+use crate::world::timeline::Packet;
+
+/// Builds the packet of a `send` step, from the outer IP header on. `to` is the station it is addressed to, where the
+/// step or the packet answered says one.
+///
+/// # Errors
+/// [`LabError::Suite`] with the reason why the step can not be carried out.
+pub fn compose(step: &SendStep, from: &Station, to: Option<&Station>, env: &Env) -> Result<Vec<u8>, LabError> {
+    let mut packet = match &step.content {
+        SendContent::Packet(name) => packet_named(env, name)?.octets.clone(),
+        SendContent::Raw(octets) => wrap(step, from, destination(None, to)?, octets)?,
+        SendContent::Message { msg, reply_to, fields, extensions, cies } => {
+            let request = reply_to.as_deref().map(|name| packet_named(env, name)).transpose()?;
+            let mut message = match request {
+                Some(request) => reply(*msg, request, from)?,
+                None => original(*msg, from, to)?,
+            };
+            if let Some(cies) = cies {
+                let mandatory = message.mandatory_mut().ok_or_else(|| suite("this message has no CIEs"))?;
+                mandatory.cies = cies.iter().map(|fields| cie(fields, env)).collect::<Result<Cies, _>>()?;
+            }
+            if let Some(extensions) = extensions {
+                message.extensions = extensions.iter().map(|spec| extension(spec, env)).collect::<Result<_, _>>()?;
+            }
+            let octets = message.to_vec().map_err(|error| suite(&error.to_string()))?;
+            let mut packet = wrap(step, from, destination(request, to)?, &octets)?;
+            for field in fields {
+                set_field(&mut packet, &field.path, &field.value, env)?;
+            }
+            fill_checksums(&mut packet);
+            packet
+        }
+    };
+    for mutation in &step.mutate {
+        mutate(&mut packet, mutation, env)?;
+    }
+    Ok(packet)
+}
+
+fn suite(what: &str) -> LabError {
+    LabError::Suite(what.to_owned())
+}
+
+fn packet_named<'e>(env: &'e Env, name: &str) -> Result<&'e Packet, LabError> {
+    env.packet(name).map(AsRef::as_ref).ok_or_else(|| suite(&format!("`${name}` is no packet that was seen or sent")))
+}
+
+/// Where a packet goes: back to where the request came from, else to the station named.
+fn destination(request: Option<&Packet>, to: Option<&Station>) -> Result<IpAddr, LabError> {
+    let back = request.and_then(|request| outer::addresses(&request.octets)).map(|addresses| addresses.src);
+    to.map(|to| to.nbma).or(back).ok_or_else(|| suite("say which node the packet goes to (`to: hub`)"))
+}
+
+/// GRE and the outer IP header, as the sender's tunnel has them unless the step says otherwise.
+fn wrap(step: &SendStep, from: &Station, dst: IpAddr, payload: &[u8]) -> Result<Vec<u8>, LabError> {
+    let key = match step.gre.as_ref().map(|gre| gre.key) {
+        Some(GreKey::Key(key)) => Some(key),
+        Some(GreKey::None) => None,
+        None => from.key,
+    };
+    let header = gre::Repr { protocol: EtherType::NHRP, checksum: false, key, sequence: None };
+    let mut octets = vec![0; header.emitted_len()];
+    header.emit(payload.len(), &mut octets).map_err(|error| suite(&error.to_string()))?;
+    octets.extend_from_slice(payload);
+    let transmit = Transmit { src: from.nbma, dst, protocol: 47, tos: 0xC0, ttl: 255, df: false, payload: octets };
+    outer::encapsulate(&transmit, 1).ok_or_else(|| suite("the packet does not fit into an IP packet"))
+}
+
+fn family(address: IpAddr) -> Family {
+    if address.is_ipv4() { Family::V4 } else { Family::V6 }
+}
+
+/// What a station sends unasked.
+fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, LabError> {
+    let target = to.ok_or_else(|| suite("say which node the message goes to (`to: hub`)"))?;
+    let fixed = Fixed::new(family(from.nbma), family(from.protocol), 255);
+    let own_cie = Cie {
+        code: CieCode::SUCCESS,
+        prefix_len: if from.unique { 0xFF } else { host_len(from.protocol) },
+        mtu: from.mtu,
+        holding_time: from.hold,
+        ..Cie::default()
+    };
+    let mandatory = |flags: u16, cies: Cies| Mandatory {
+        flags: Flags(flags),
+        request_id: 1,
+        src_nbma: from.nbma.into(),
+        src_proto: from.protocol.into(),
+        dst_proto: target.protocol.into(),
+        cies,
+    };
+    let unique = |bit: u16| if from.unique { bit } else { 0 };
+    let body = match msg {
+        Msg::RegistrationRequest => Body::RegistrationRequest(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1))),
+        Msg::RegistrationReply => Body::RegistrationReply(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1))),
+        Msg::ResolutionRequest => Body::ResolutionRequest(mandatory(0xC802, Cies::from_elem(own_cie, 1))),
+        Msg::ResolutionReply => Body::ResolutionReply(mandatory(0xE802, Cies::from_elem(own_cie, 1))),
+        Msg::PurgeRequest | Msg::PurgeReply => {
+            let purged = Cie { nbma: from.nbma.into(), proto: from.protocol.into(), ..Cie::default() };
+            let mandatory = mandatory(0, Cies::from_elem(purged, 1));
+            if msg == Msg::PurgeRequest { Body::PurgeRequest(mandatory) } else { Body::PurgeReply(mandatory) }
+        }
+        Msg::ErrorIndication => Body::ErrorIndication(ErrorIndication {
+            code: nhrp::ErrorCode::PROTOCOL_ERROR,
+            offset: 0,
+            src_nbma: from.nbma.into(),
+            src_proto: from.protocol.into(),
+            dst_proto: target.protocol.into(),
+            packet: Vec::new(),
+        }),
+        Msg::TrafficIndication => Body::TrafficIndication(TrafficIndication {
+            code: nhrp::TrafficCode(0),
+            src_nbma: from.nbma.into(),
+            src_proto: from.protocol.into(),
+            dst_proto: target.protocol.into(),
+            packet: Vec::new(),
+        }),
+        Msg::Nhrp | Msg::Gre => return Err(suite("a message to be sent needs its type, such as nhrp.registration_request")),
+    };
+    let mut message = Message::new(fixed, body);
+    if message.mandatory().is_some() {
+        message.extensions = default_extensions(from);
+    }
+    Ok(message)
+}
+
+/// Responder address and transit records, empty, and the secret if there is one: the order of IOS.
+fn default_extensions(from: &Station) -> Extensions {
+    let empty = [
+        ExtensionValue::ResponderAddress(Cies::new()),
+        ExtensionValue::ForwardTransit(Cies::new()),
+        ExtensionValue::ReverseTransit(Cies::new()),
+    ];
+    let secret = from.auth.as_deref().map(|secret| Extension::cisco_authentication(secret.as_bytes()));
+    empty.into_iter().map(Extension::new).chain(secret).collect()
+}
+
+/// The answer of a station to a request: everything is copied, the code is success, and the responder says who it is.
+fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError> {
+    let octets = request.dissection().nhrp_range().and_then(|range| request.octets.get(range));
+    let octets = octets.ok_or_else(|| suite("the packet answered is no NHRP message"))?;
+    let mut message = Message::parse(octets).map_err(|error| suite(&format!("the packet answered is broken: {error}")))?;
+    message.fixed.hop_count = 255;
+    if msg == Msg::ErrorIndication {
+        message.body = Body::ErrorIndication(ErrorIndication {
+            code: nhrp::ErrorCode::PROTOCOL_ERROR,
+            offset: 0,
+            src_nbma: from.nbma.into(),
+            src_proto: from.protocol.into(),
+            dst_proto: message.body.src_proto(),
+            packet: octets.to_vec(),
+        });
+        message.extensions = Extensions::new();
+        return Ok(message);
+    }
+    let mandatory = message.mandatory().cloned().ok_or_else(|| suite("an indication has no answer"))?;
+    message.body = match msg {
+        Msg::RegistrationReply => Body::RegistrationReply(mandatory),
+        Msg::ResolutionReply => Body::ResolutionReply(mandatory),
+        Msg::PurgeReply => Body::PurgeReply(mandatory),
+        other => return Err(suite(&format!("{} is no answer", other.name()))),
+    };
+    if let Some(mandatory) = message.mandatory_mut() {
+        for cie in &mut mandatory.cies {
+            cie.code = CieCode::SUCCESS;
+        }
+        if msg == Msg::ResolutionReply {
+            let (nbma, proto) = (from.nbma.into(), from.protocol.into());
+            mandatory.cies = Cies::from_elem(
+                Cie { prefix_len: host_len(from.protocol), mtu: from.mtu, holding_time: from.hold, nbma, proto, ..Cie::default() },
+                1,
+            );
+        }
+    }
+    for extension in &mut message.extensions {
+        if let ExtensionValue::ResponderAddress(cies) = &mut extension.value {
+            let (nbma, proto) = (from.nbma.into(), from.protocol.into());
+            *cies = Cies::from_elem(Cie { mtu: from.mtu, holding_time: from.hold, nbma, proto, ..Cie::default() }, 1);
+        }
+    }
+    Ok(message)
+}
+
+fn host_len(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// A CIE from its fields; what is not named is zero or empty.
+fn cie(fields: &[suite::FieldValue], env: &Env) -> Result<Cie, LabError> {
+    let mut cie = Cie::default();
+    for field in fields {
+        let value = env.value(&field.value).ok_or_else(|| suite(&format!("`{}` has no value", field.value)))?;
+        let wrong = || suite(&format!("`{}` can not be {value}", field.path));
+        let number = || match &value {
+            FieldValue::Uint(number) => Ok(*number),
+            _ => Err(wrong()),
+        };
+        let narrow = |number: u64| u16::try_from(number).map_err(|_| wrong());
+        let octet = |number: u64| u8::try_from(number).map_err(|_| wrong());
+        let address = || match &value {
+            FieldValue::Addr(address) => Ok(*address),
+            _ => Err(wrong()),
+        };
+        match field.path.as_str() {
+            "code" => cie.code = CieCode(octet(number()?)?),
+            "prefix_len" => cie.prefix_len = octet(number()?)?,
+            "mtu" => cie.mtu = narrow(number()?)?,
+            "holding_time" => cie.holding_time = narrow(number()?)?,
+            "preference" => cie.preference = octet(number()?)?,
+            "nbma" => cie.nbma = address()?.into(),
+            "protocol" => cie.proto = address()?.into(),
+            other => return Err(suite(&format!("`{other}` follows from the others; use `mutate` to make it wrong"))),
+        }
+    }
+    Ok(cie)
+}
+
+fn extension(spec: &ExtensionSpec, env: &Env) -> Result<Extension, LabError> {
+    let cies = |groups: &[Vec<suite::FieldValue>]| groups.iter().map(|fields| cie(fields, env)).collect::<Result<Cies, _>>();
+    let value = match (&spec.content, spec.kind) {
+        (ExtensionContent::Secret(secret), _) => Extension::cisco_authentication(secret.as_bytes()).value,
+        (ExtensionContent::Cies(groups), 3) => ExtensionValue::ResponderAddress(cies(groups)?),
+        (ExtensionContent::Cies(groups), 4) => ExtensionValue::ForwardTransit(cies(groups)?),
+        (ExtensionContent::Cies(groups), 5) => ExtensionValue::ReverseTransit(cies(groups)?),
+        (ExtensionContent::Cies(groups), 9) => ExtensionValue::CiscoNat(cies(groups)?),
+        (ExtensionContent::Cies(_), kind) => return Err(suite(&format!("extension {kind} holds no CIEs"))),
+        (ExtensionContent::Empty, kind) => unknown(kind, Vec::new()),
+        (ExtensionContent::Octets(octets), kind) => unknown(kind, octets.clone()),
+    };
+    let mut extension = Extension::new(value);
+    if let Some(compulsory) = spec.compulsory {
+        extension.compulsory = compulsory;
+    }
+    Ok(extension)
+}
+
+/// An extension of any type by its octets.
+fn unknown(kind: u16, octets: Vec<u8>) -> ExtensionValue {
+    ExtensionValue::Unknown { code: nhrp::ExtensionType(kind), data: octets }
+}
+
+/// Writes a value over the octets of the field of that path.
+fn set_field(packet: &mut [u8], path: &str, value: &suite::Value, env: &Env) -> Result<(), LabError> {
+    let read = Dissection::of_ip(packet);
+    let field = read.field(path).filter(|field| !field.range.is_empty());
+    let field = field.ok_or_else(|| suite(&format!("this packet has no field `{path}` to set")))?;
+    let (range, mask) = (field.range.clone(), field.mask);
+    let value = env.value(value).ok_or_else(|| suite(&format!("`{value}` has no value")))?;
+    let slot = packet.get_mut(range).ok_or_else(|| suite("the packet is shorter than its own dissection"))?;
+    let misfit = || suite(&format!("`{path}` can not be {value}: it has {} octets", slot.len()));
+    let octets = match &value {
+        FieldValue::Uint(number) if slot.len() <= 8 => {
+            let old = slot.iter().fold(0u64, |word, octet| word << 8 | u64::from(*octet));
+            let word = match mask {
+                // A flag is set or cleared; a number moves to where its bits are.
+                Some(mask) => (old & !mask) | (number << mask.trailing_zeros() & mask),
+                None => *number,
+            };
+            if slot.len() < 8 && word >> (8 * slot.len()) != 0 {
+                return Err(misfit());
+            }
+            word.to_be_bytes()[8 - slot.len()..].to_vec()
+        }
+        FieldValue::Addr(IpAddr::V4(address)) => address.octets().to_vec(),
+        FieldValue::Addr(IpAddr::V6(address)) => address.octets().to_vec(),
+        FieldValue::Bytes(octets) => octets.clone(),
+        FieldValue::Text(text) => text.as_bytes().to_vec(),
+        FieldValue::Uint(_) => return Err(misfit()),
+    };
+    if octets.len() != slot.len() {
+        return Err(misfit());
+    }
+    slot.copy_from_slice(&octets);
+    Ok(())
+}
+
+/// Outer IPv4 header and NHRP message sum up again.
+fn fill_checksums(packet: &mut [u8]) {
+    if packet.first().is_some_and(|first| first >> 4 == 4) {
+        ipv4::Packet::new(&mut *packet).fill_checksum();
+    }
+    with_nhrp(packet, |message| nhrp::Packet::new(message).fill_checksum());
+}
+
+fn with_nhrp(packet: &mut [u8], change: impl FnOnce(&mut [u8])) {
+    if let Some(range) = Dissection::of_ip(packet).nhrp_range()
+        && let Some(message) = packet.get_mut(range)
+    {
+        change(message);
+    }
+}
+
+/// Changes the NHRP message (or whatever the payload of GRE is) as a mutation says, and nothing else but the length of
+/// the IP packet around it.
+fn mutate(packet: &mut Vec<u8>, mutation: &Mutation, env: &Env) -> Result<(), LabError> {
+    let range = Dissection::of_ip(packet).nhrp_range().ok_or_else(|| suite("there is no NHRP message to mutate"))?;
+    match mutation {
+        Mutation::Set(field) => return set_field(packet, &field.path, &field.value, env),
+        Mutation::Flip { offset, bit } => {
+            let at = range.start + usize::try_from(*offset).unwrap_or(usize::MAX);
+            let octet = packet.get_mut(at).ok_or_else(|| suite(&format!("the message has no octet {offset}")))?;
+            *octet ^= 0x80 >> (bit & 7);
+        }
+        Mutation::Truncate { to } => {
+            packet.truncate(range.start.saturating_add(usize::try_from(*to).unwrap_or(usize::MAX)));
+            fix_ip_length(packet);
+        }
+        Mutation::Append(octets) => {
+            packet.extend_from_slice(octets);
+            fix_ip_length(packet);
+        }
+        Mutation::Fix(fixes) => {
+            for fix in fixes {
+                apply_fix(packet, *fix);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn apply_fix(packet: &mut [u8], fix: Fix) {
+    with_nhrp(packet, |message| {
+        let len = u16::try_from(message.len()).unwrap_or(u16::MAX);
+        let mut view = nhrp::Packet::new(message);
+        match fix {
+            Fix::Pktsz => view.set_packet_size(len),
+            Fix::Checksum => view.fill_checksum(),
+            Fix::Extoff => {
+                // Behind the last CIE that can be read with no extensions in the way.
+                let old = view.extension_offset().unwrap_or(0);
+                view.set_extension_offset(0);
+                let end = view.cies().map_while(Result::ok).last().map(|cie| cie.offset() + cie.as_bytes().len());
+                view.set_extension_offset(end.and_then(|end| u16::try_from(end).ok()).unwrap_or(old));
+            }
+        }
+    });
+}
+
+/// The IP packet is as long as it is, or it would be cut or refused before anybody sees the mutation.
+fn fix_ip_length(packet: &mut [u8]) {
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => {
+            let len = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+            if let Some(field) = packet.get_mut(2..4) {
+                field.copy_from_slice(&len.to_be_bytes());
+            }
+            ipv4::Packet::new(packet).fill_checksum();
+        }
+        Some(6) => {
+            let len = u16::try_from(packet.len().saturating_sub(40)).unwrap_or(u16::MAX);
+            if let Some(field) = packet.get_mut(4..6) {
+                field.copy_from_slice(&len.to_be_bytes());
+            }
+        }
+        _ => {}
+    }
+}

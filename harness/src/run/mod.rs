@@ -1,0 +1,4 @@
+//! Runs cases: from a selection to results.
+
+pub mod compose;
+pub mod nodes;

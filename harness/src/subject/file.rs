@@ -1,0 +1,141 @@
+//! The files of `suites/impls/`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use miette::{IntoDiagnostic, WrapErr, miette};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::view::ViewAdapter;
+use crate::version::Range;
+
+/// How an implementation is brought up and asked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Implementation {
+    /// Version of this vocabulary, 1.
+    pub schema: u32,
+    /// Name on the command line: `frr`.
+    #[serde(rename = "impl")]
+    pub name: String,
+    /// One line for people.
+    pub title: String,
+    /// Roles that it can play: `hub`, `spoke`.
+    pub roles: Vec<String>,
+    /// Its image.
+    pub image: Recipe,
+    /// Versions, the default one first.
+    pub versions: Vec<Release>,
+    /// What it does not have; a case that needs it is `unsupported`.
+    #[serde(default)]
+    pub lacks: Vec<Lack>,
+    /// Once, when the router has booted.
+    #[serde(default)]
+    pub boot: Vec<Value>,
+    /// At each `start` of the node, and before each case that has the node running.
+    pub start: Vec<Value>,
+    /// At `stop`: in an orderly way.
+    pub stop: Vec<Value>,
+    /// At `kill`: without a goodbye. Also what clears a router between cases.
+    pub kill: Vec<Value>,
+    /// Tells whether a started node is ready: all must succeed.
+    pub ready: Vec<Value>,
+    /// Processes whose end is expected by `stop` and `kill`.
+    pub processes: Vec<String>,
+    /// Tells the version of what really runs.
+    #[serde(default)]
+    pub version_probe: Option<Value>,
+    /// Neutral state views by name.
+    #[serde(default)]
+    pub views: std::collections::BTreeMap<String, ViewAdapter>,
+    /// Log files, read into the evidence after each case.
+    #[serde(default)]
+    pub logs: Vec<String>,
+    /// Configuration as people read it, for the evidence: a template.
+    #[serde(default)]
+    pub config: Option<String>,
+}
+
+/// How the image is made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Folder under `containers/`.
+    pub recipe: String,
+}
+
+/// One version that there is an image of.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The version, as the daemon itself says it.
+    pub version: String,
+    /// The distribution's release whose packages have it.
+    pub suite: String,
+}
+
+/// Something that an implementation does not have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lack {
+    /// The capability, as in `needs:` of suites.
+    pub capability: String,
+    /// In which versions; all if absent.
+    #[serde(default)]
+    pub versions: Option<Range>,
+    /// Why we believe so.
+    pub because: String,
+}
+
+impl Implementation {
+    /// Reads one file.
+    ///
+    /// # Errors
+    /// What is wrong with it, with its place.
+    pub fn load(path: &Path) -> miette::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("{} can not be read", path.display()))?;
+        let this: Self = serde_yaml::from_str(&text)
+            .map_err(|error| miette!("{}: {error}", path.display()))
+            .wrap_err("an implementation file is not as it should be")?;
+        if this.schema != 1 {
+            return Err(miette!("{}: schema {} is not known here, write `schema: 1`", path.display(), this.schema));
+        }
+        if this.versions.is_empty() {
+            return Err(miette!("{}: at least one version is needed", path.display()));
+        }
+        Ok(this)
+    }
+
+    /// A version by its name, or the default one.
+    pub fn release(&self, version: Option<&str>) -> Option<&Release> {
+        match version {
+            None => self.versions.first(),
+            Some(version) => self.versions.iter().find(|release| release.version == version),
+        }
+    }
+
+    /// Why this version does not have a capability, if it does not.
+    pub fn lack(&self, release: &Release, capability: &str) -> Option<&Lack> {
+        self.lacks.iter().find(|lack| {
+            lack.capability == capability
+                && lack.versions.as_ref().is_none_or(|range| range.contains(&release.version))
+        })
+    }
+}
+
+/// All implementations in a folder, by name.
+///
+/// # Errors
+/// The first file that is not as it should be.
+pub fn find_all(folder: &Path) -> miette::Result<Vec<Arc<Implementation>>> {
+    let entries = std::fs::read_dir(folder)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("the folder of implementations, {}, can not be read", folder.display()))?;
+    let mut paths: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths.iter().map(|path| Implementation::load(path).map(Arc::new)).collect()
+}

@@ -1,0 +1,1 @@
+//! World `real`: routers outside the process.
