@@ -127,9 +127,10 @@ fn kernel_command(context: &Context, wire: &OwnedFd, line: &OwnedFd) -> io::Resu
         .arg(format!("init={}", init.display()))
         .args(["con=null", "con0=null,fd:1", "quiet", "seccomp=auto"])
         .arg(format!("con1=fd:{line}"))
-        .arg(format!("vec0:transport=fd,fd={wire},mac={},depth=128", context.args.mac))
+        .arg(format!("vec0:transport=fd,fd={wire},mac={},depth=64", context.args.mac))
         // Words of this form become variables of init's environment, those behind the dashes its arguments.
         .arg(format!("{GUEST_MARK}=1"))
+        .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .args(["--", "agent", "guest-init"])
         .env("TMPDIR", MEMORY)
         .env("HOME", &home)
@@ -240,7 +241,3 @@ fn watch(
         Err(error) => End::Broken(format!("the guest's kernel: {error}")),
     }
 }
-
-#[cfg(test)]
-#[path = "lab_tests.rs"]
-mod tests;

@@ -297,8 +297,11 @@ fn write(path: &Path, text: &str, mode: u32, owner: Option<&str>) -> io::Result<
     }
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?;
     file.write_all(text.as_bytes())?;
-    // Exactly this, whatever the mask says and even if the file was there.
-    file.set_permissions(Permissions::from_mode(mode))?;
+    // Exactly this, whatever the mask says and even if the file was there. Asked first: the kernel's own files have
+    // permissions that nobody may set, not even to what they are.
+    if file.metadata()?.permissions().mode() & 0o7777 != mode {
+        file.set_permissions(Permissions::from_mode(mode))?;
+    }
     give(path, owner)
 }
 

@@ -17,7 +17,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(2);
 /// Gives the commands to the daemon behind `socket`, until the first one that it does not accept or `deadline`.
 ///
 /// A socket that does not exist yet, or that nobody listens on yet, is waited for.
-pub fn run(socket: &str, commands: &[String], deadline: Instant) -> Result<Vec<VtyReply>, String> {
+pub(super) fn run(socket: &str, commands: &[String], deadline: Instant) -> Result<Vec<VtyReply>, String> {
     let mut stream = connect(socket, deadline).map_err(|error| format!("vty socket {socket}: {error}"))?;
     let mut replies = Vec::with_capacity(commands.len());
     for command in commands {
