@@ -1,7 +1,13 @@
 //! Interoperability test harness and packet lab for DMVPN: suites, worlds, verdicts and their evidence.
 
+pub mod agent;
 pub mod capture;
 pub mod dissect;
 pub mod evidence;
+pub mod expect;
+pub mod run;
+pub mod subject;
 pub mod suite;
 pub mod verdict;
+pub mod version;
+pub mod world;

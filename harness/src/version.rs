@@ -46,7 +46,10 @@ fn compare(left: &str, right: &str) -> Ordering {
     let (left, right) = (numbers(left), numbers(right));
     let len = left.len().max(right.len());
     let at = |list: &[u64], index: usize| list.get(index).copied().unwrap_or(0);
-    (0..len).map(|index| at(&left, index).cmp(&at(&right, index))).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    (0..len)
+        .map(|index| at(&left, index).cmp(&at(&right, index)))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 impl FromStr for Range {
@@ -55,10 +58,11 @@ impl FromStr for Range {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut bounds = Vec::new();
         for part in text.split(',').map(str::trim) {
-            let (bound, version) = [(">=", Bound::Ge), ("<=", Bound::Le), (">", Bound::Gt), ("<", Bound::Lt), ("=", Bound::Eq)]
-                .into_iter()
-                .find_map(|(sign, bound)| Some((bound, part.strip_prefix(sign)?.trim())))
-                .unwrap_or((Bound::Eq, part));
+            let (bound, version) =
+                [(">=", Bound::Ge), ("<=", Bound::Le), (">", Bound::Gt), ("<", Bound::Lt), ("=", Bound::Eq)]
+                    .into_iter()
+                    .find_map(|(sign, bound)| Some((bound, part.strip_prefix(sign)?.trim())))
+                    .unwrap_or((Bound::Eq, part));
             if !version.starts_with(|c: char| c.is_ascii_digit()) {
                 return Err(format!("`{part}` is no version bound; write for example `>=8.0, <10.2`"));
             }

@@ -17,7 +17,7 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use super::children::Children;
 use super::host;
 use super::outbox::Outbox;
-use super::protocol::{Decoder, Event, Hello, Kind, KernelKind};
+use super::protocol::{Decoder, Event, Hello, KernelKind, Kind};
 use super::services::Services;
 use super::sys::{self, IfName};
 

@@ -18,7 +18,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::guest::GUEST_MARK;
-use super::protocol::{Decoder, Event, Hello, Kind, KernelKind, Message, Status};
+use super::protocol::{Decoder, Event, Hello, KernelKind, Kind, Message, Status};
 use super::router::{Context, End, Place};
 use super::{host, sys};
 
@@ -37,9 +37,8 @@ const LAST_LINES: usize = 12;
 pub(super) fn start(context: &Context) -> Result<Place, String> {
     let wrong = |error: io::Error| format!("the lab's kernel: {error}");
     check_memory()?;
-    let pair = |kind| {
-        socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).map_err(|error| wrong(error.into()))
-    };
+    let pair =
+        |kind| socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC).map_err(|error| wrong(error.into()));
     // Packets, in order, and with a buffer counted in octets: datagrams would be limited to ten by the machine.
     let (wire, guest_wire) = pair(SockType::SeqPacket)?;
     let (line, guest_line) = pair(SockType::Stream)?;

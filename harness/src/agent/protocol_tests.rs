@@ -23,10 +23,8 @@ fn a_frame_travels_as_kind_length_stamp_and_octets() {
 fn a_request_reads_as_documented() {
     let json = r#"{"id":7,"action":{"do":"batch","actions":[{"do":"exec","argv":["ip","link"],"timeout_ms":9},{"do":"ping"}]}}"#;
     let request: Request = serde_json::from_str(json).unwrap();
-    let actions = vec![
-        Action::Exec { argv: vec!["ip".into(), "link".into()], stdin: None, timeout_ms: 9 },
-        Action::Ping {},
-    ];
+    let actions =
+        vec![Action::Exec { argv: vec!["ip".into(), "link".into()], stdin: None, timeout_ms: 9 }, Action::Ping {}];
     assert_eq!(request, Request { id: 7, action: Action::Batch { actions, keep_going: false } });
 }
 

@@ -21,7 +21,7 @@ use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::children::Children;
 use super::outbox::Outbox;
-use super::protocol::{Decoder, Envelope, Event, Kind, KernelKind, MAX_FRAME, STAMP_LEN, split_frame};
+use super::protocol::{Decoder, Envelope, Event, KernelKind, Kind, MAX_FRAME, STAMP_LEN, split_frame};
 use super::{host, lab, sys};
 
 /// The hardware address of a router's only interface.
@@ -173,10 +173,13 @@ fn start(context: &Context) -> Result<(), String> {
     let (outgoing, out) = (context.clone(), Arc::clone(&wire));
     spawn("frames", Box::new(move || relay_frames(&outgoing, &out)))?;
     let incoming = context.clone();
-    spawn("stdin", Box::new(move || {
-        let end = read_harness(&incoming, &wire, control);
-        let _ = incoming.end.send(end);
-    }))
+    spawn(
+        "stdin",
+        Box::new(move || {
+            let end = read_harness(&incoming, &wire, control);
+            let _ = incoming.end.send(end);
+        }),
+    )
 }
 
 /// Frames that leave the router, on their way to the harness.

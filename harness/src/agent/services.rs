@@ -49,13 +49,7 @@ struct Daemon {
 
 impl Services {
     pub(super) fn new(outbox: Outbox, children: Arc<Children>, end: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            outbox,
-            children,
-            daemons: Mutex::default(),
-            at_once: AtomicUsize::new(0),
-            end: Box::new(end),
-        })
+        Arc::new(Self { outbox, children, daemons: Mutex::default(), at_once: AtomicUsize::new(0), end: Box::new(end) })
     }
 
     /// Takes a request as it arrived and sees to its response. Returns at once.

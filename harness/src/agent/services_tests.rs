@@ -135,8 +135,7 @@ fn files_are_written_read_on_and_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/b/file");
     let name = path.to_str().unwrap().to_owned();
-    let outcome =
-        fixture.ask(Action::Write { path: name.clone(), text: "one\n".into(), mode: 0o640, owner: None });
+    let outcome = fixture.ask(Action::Write { path: name.clone(), text: "one\n".into(), mode: 0o640, owner: None });
     assert_eq!(outcome, Outcome::Done {});
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
     let outcome = fixture.ask(Action::Read { path: name.clone(), from_offset: 1 });
@@ -155,8 +154,7 @@ fn files_are_written_read_on_and_removed() {
 fn a_batch_ends_at_the_first_failure_unless_told_otherwise() {
     let fixture = fixture();
     let actions = vec![Action::Ping {}, exec("exit 1", None, 5000), Action::Ping {}];
-    let Outcome::Batch { outcomes } = fixture.ask(Action::Batch { actions: actions.clone(), keep_going: false })
-    else {
+    let Outcome::Batch { outcomes } = fixture.ask(Action::Batch { actions: actions.clone(), keep_going: false }) else {
         panic!()
     };
     assert_eq!(outcomes.len(), 2);

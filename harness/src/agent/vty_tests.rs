@@ -39,11 +39,8 @@ fn commands(commands: &[&str]) -> Vec<String> {
 
 #[test]
 fn answers_end_at_three_nuls_and_a_status() {
-    let (_directory, path, server) = serve(vec![
-        vec![b"\0\0\0\0"],
-        vec![b"{ \"a\": 1 }\n", b"\0", b"\0\0", b"\x01"],
-        vec![b"x\0\0", b"\0\0"],
-    ]);
+    let (_directory, path, server) =
+        serve(vec![vec![b"\0\0\0\0"], vec![b"{ \"a\": 1 }\n", b"\0", b"\0\0", b"\x01"], vec![b"x\0\0", b"\0\0"]]);
     let replies = run(&path, &commands(&["enable", "show a json", "show x"]), soon()).unwrap();
     let replies: Vec<_> = replies.iter().map(|reply| (reply.output.as_str(), reply.status)).collect();
     assert_eq!(replies, [("", 0), ("{ \"a\": 1 }\n", 1), ("x", 0)]);

@@ -298,7 +298,8 @@ impl<'a> Reader<'a> {
             order.push(extension.code().0.to_string());
             let name = EXTENSIONS.iter().find(|(_, code)| *code == extension.code().0).map(|(name, _)| *name);
             // Under its name only the first of several of a kind; all of them under their position.
-            if let Some(name) = name.filter(|name| self.fields.iter().all(|field| field.path != format!("ext.{name}"))) {
+            if let Some(name) = name.filter(|name| self.fields.iter().all(|field| field.path != format!("ext.{name}")))
+            {
                 self.put(format!("ext.{name}"), FieldValue::Uint(1), 0..0, None);
                 self.extension(&format!("ext.{name}"), &extension, base);
                 self.known(name, &extension, view, base);

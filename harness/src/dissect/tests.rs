@@ -2,11 +2,10 @@ use super::*;
 
 /// A Registration Reply of FRR 8.4.4 (88 octets) in GRE without a key, in IPv4.
 fn frr_reply() -> Vec<u8> {
-    let nhrp = hex(
-        "0001 0800 0000000000 40 0058 e593 0034 01 04 04 00 04 04 8002 00000001 ac110002 0a000002 0a000001 \
+    let nhrp =
+        hex("0001 0800 0000000000 40 0058 e593 0034 01 04 04 00 04 04 8002 00000001 ac110002 0a000002 0a000001 \
          00 ff 0000 05c4 012c 00 00 00 00 8003 0014 00 00 0000 0000 0258 04 00 04 00 ac110001 0a000001 \
-         8004 0000 8005 0000 8000 0000",
-    );
+         8004 0000 8005 0000 8000 0000");
     let mut packet = hex("45c00070 00010000 ff2f0000 ac110001 ac110002 0000 2001");
     packet.extend(nhrp);
     let mut view = dmvpn_wire::ipv4::Packet::new(&mut packet);

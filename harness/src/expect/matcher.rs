@@ -88,9 +88,7 @@ fn single(
         },
         matcher => holds(matcher, actual.as_ref(), env),
     };
-    if fits
-        && let (Matcher::Bind(name), Some(value)) = (matcher, &actual)
-    {
+    if fits && let (Matcher::Bind(name), Some(value)) = (matcher, &actual) {
         bindings.push((name.clone(), value.clone()));
     }
     rows.push(FieldRow {

@@ -37,9 +37,10 @@ pub fn judge(packet: &Packet, pattern: &PacketPattern, any_of: &[PacketPattern],
         return base;
     }
     // The alternative that fits, or else the one that differs least.
-    let best = any_of.iter().map(|alternative| judge_one(packet, alternative, env)).min_by_key(|judged| {
-        (!judged.fits, judged.differences())
-    });
+    let best = any_of
+        .iter()
+        .map(|alternative| judge_one(packet, alternative, env))
+        .min_by_key(|judged| (!judged.fits, judged.differences()));
     match best {
         Some(best) => Judged {
             fits: base.fits && best.fits,

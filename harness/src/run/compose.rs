@@ -114,7 +114,9 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
     };
     let unique = |bit: u16| if from.unique { bit } else { 0 };
     let body = match msg {
-        Msg::RegistrationRequest => Body::RegistrationRequest(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1))),
+        Msg::RegistrationRequest => {
+            Body::RegistrationRequest(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1)))
+        }
         Msg::RegistrationReply => Body::RegistrationReply(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1))),
         Msg::ResolutionRequest => Body::ResolutionRequest(mandatory(0xC802, Cies::from_elem(own_cie, 1))),
         Msg::ResolutionReply => Body::ResolutionReply(mandatory(0xE802, Cies::from_elem(own_cie, 1))),
@@ -138,7 +140,9 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
             dst_proto: target.protocol.into(),
             packet: Vec::new(),
         }),
-        Msg::Nhrp | Msg::Gre => return Err(suite("a message to be sent needs its type, such as nhrp.registration_request")),
+        Msg::Nhrp | Msg::Gre => {
+            return Err(suite("a message to be sent needs its type, such as nhrp.registration_request"));
+        }
     };
     let mut message = Message::new(fixed, body);
     if message.mandatory().is_some() {
@@ -162,7 +166,8 @@ fn default_extensions(from: &Station) -> Extensions {
 fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError> {
     let octets = request.dissection().nhrp_range().and_then(|range| request.octets.get(range));
     let octets = octets.ok_or_else(|| suite("the packet answered is no NHRP message"))?;
-    let mut message = Message::parse(octets).map_err(|error| suite(&format!("the packet answered is broken: {error}")))?;
+    let mut message =
+        Message::parse(octets).map_err(|error| suite(&format!("the packet answered is broken: {error}")))?;
     message.fixed.hop_count = 255;
     if msg == Msg::ErrorIndication {
         message.body = Body::ErrorIndication(ErrorIndication {
@@ -190,7 +195,14 @@ fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError
         if msg == Msg::ResolutionReply {
             let (nbma, proto) = (from.nbma.into(), from.protocol.into());
             mandatory.cies = Cies::from_elem(
-                Cie { prefix_len: host_len(from.protocol), mtu: from.mtu, holding_time: from.hold, nbma, proto, ..Cie::default() },
+                Cie {
+                    prefix_len: host_len(from.protocol),
+                    mtu: from.mtu,
+                    holding_time: from.hold,
+                    nbma,
+                    proto,
+                    ..Cie::default()
+                },
                 1,
             );
         }
@@ -239,7 +251,8 @@ fn cie(fields: &[suite::FieldValue], env: &Env) -> Result<Cie, LabError> {
 }
 
 fn extension(spec: &ExtensionSpec, env: &Env) -> Result<Extension, LabError> {
-    let cies = |groups: &[Vec<suite::FieldValue>]| groups.iter().map(|fields| cie(fields, env)).collect::<Result<Cies, _>>();
+    let cies =
+        |groups: &[Vec<suite::FieldValue>]| groups.iter().map(|fields| cie(fields, env)).collect::<Result<Cies, _>>();
     let value = match (&spec.content, spec.kind) {
         (ExtensionContent::Secret(secret), _) => Extension::cisco_authentication(secret.as_bytes()).value,
         (ExtensionContent::Cies(groups), 3) => ExtensionValue::ResponderAddress(cies(groups)?),

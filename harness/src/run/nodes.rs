@@ -72,14 +72,16 @@ impl Station {
         let hold = match &node.nhrp.hold {
             Some(expr) => {
                 let seconds = env.duration(expr).as_secs();
-                u16::try_from(seconds).map_err(|_| cannot(format!("a holding time of {seconds} s has more than 16 bits")))?
+                u16::try_from(seconds)
+                    .map_err(|_| cannot(format!("a holding time of {seconds} s has more than 16 bits")))?
             }
             None => DEFAULT_HOLD,
         };
         let mtu = node.mtu.map_or(Ok(DEFAULT_MTU), u16::try_from).map_err(|_| cannot("MTU above 65535".to_owned()))?;
         let mut nhs = Vec::new();
         for server in &node.nhs {
-            let target = topology.nodes.get(&server.node).ok_or_else(|| cannot(format!("no node `{}`", server.node)))?;
+            let target =
+                topology.nodes.get(&server.node).ok_or_else(|| cannot(format!("no node `{}`", server.node)))?;
             let protocol = target.tunnel.ok_or_else(|| cannot(format!("`{}` has no tunnel address", server.node)))?;
             let (node, priority) = (server.node.clone(), server.priority);
             nhs.push(Server { node, nbma: target.nbma, protocol: protocol.addr, priority });

@@ -120,8 +120,7 @@ impl Implementation {
     /// Why this version does not have a capability, if it does not.
     pub fn lack(&self, release: &Release, capability: &str) -> Option<&Lack> {
         self.lacks.iter().find(|lack| {
-            lack.capability == capability
-                && lack.versions.as_ref().is_none_or(|range| range.contains(&release.version))
+            lack.capability == capability && lack.versions.as_ref().is_none_or(|range| range.contains(&release.version))
         })
     }
 }

@@ -261,15 +261,10 @@ impl Fabric {
         let target = outer::addresses(&octets).and_then(|addresses| self.owner(link, from, addresses.dst));
         let to_name = target.map(|id| self.stations[id].name.clone());
         let up = target.is_some_and(|id| self.stations[id].up);
-        let passage = self.links[link].model.pass(
-            at,
-            &self.stations[from].name,
-            to_name.as_deref().unwrap_or(""),
-            octets.len(),
-        );
+        let passage =
+            self.links[link].model.pass(at, &self.stations[from].name, to_name.as_deref().unwrap_or(""), octets.len());
         let fate = if passage.fate.arrives() && !up { Fate::Unreachable } else { passage.fate };
-        let packet =
-            Packet::new(&self.links[link].name, &self.stations[from].name, to_name.as_deref(), octets, fate);
+        let packet = Packet::new(&self.links[link].name, &self.stations[from].name, to_name.as_deref(), octets, fate);
         let mut octets = packet.octets.clone();
         self.timeline.push(at, What::Packet(Arc::new(packet)));
         let (true, Some(to)) = (fate.arrives(), target) else { return };
@@ -292,7 +287,8 @@ impl Fabric {
     /// has an address.
     pub fn neighbours(&self, id: StationId) -> Vec<IpAddr> {
         let Some(own) = self.stations.get(id) else { return Vec::new() };
-        let others = self.stations.iter().enumerate().filter(|(other, station)| *other != id && station.link == own.link);
+        let others =
+            self.stations.iter().enumerate().filter(|(other, station)| *other != id && station.link == own.link);
         others.map(|(_, station)| station.nbma).collect()
     }
 
