@@ -77,6 +77,7 @@ macro_rules! address {
             }
 
             /// Octets on the wire: 0, 4 or 16.
+            #[inline]
             pub const fn len(self) -> usize {
                 match self {
                     Self::Empty => 0,
@@ -90,20 +91,24 @@ macro_rules! address {
                 matches!(self, Self::Empty)
             }
 
-            /// `len` is the length octet of the message, found at `len_at`: the place to blame.
+            /// Reads into its place: copying what was just written in small pieces costs more than reading it.
+            ///
+            /// `len` is the length octet of the message, found at `blame`.
             #[inline(always)]
-            pub(crate) fn parse(
+            pub(crate) fn read(
+                &mut self,
                 cursor: &mut Cursor<'_>,
                 len: u8,
                 family: Family,
                 blame: (Layer, usize),
-            ) -> Result<Self> {
+            ) -> Result<()> {
                 match (len, family) {
-                    (0, _) => Ok(Self::Empty),
-                    (4, Family::V4) => Ok(Self::V4(cursor.array::<4>()?.into())),
-                    (16, Family::V6) => Ok(Self::V6(cursor.array::<16>()?.into())),
-                    _ => Err(bad_length(blame, family, len.into())),
+                    (0, _) => *self = Self::Empty,
+                    (4, Family::V4) => *self = Self::V4(cursor.array::<4>()?.into()),
+                    (16, Family::V6) => *self = Self::V6(cursor.array::<16>()?.into()),
+                    _ => return Err(bad_length(blame, family, len.into())),
                 }
+                Ok(())
             }
 
             /// The length octet of this address in a message of `family`, to be written at `blame`.

@@ -101,6 +101,7 @@ code! {
 
 impl AddressFamily {
     /// The family, if it is one of IP.
+    #[inline]
     pub const fn family(self) -> Option<crate::Family> {
         match self {
             Self::IPV4 => Some(crate::Family::V4),

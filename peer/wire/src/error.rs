@@ -51,7 +51,7 @@ impl fmt::Display for Error {
             ErrorKind::BadAddressType => write!(f, "address type bits are {had}, must be {needed}"),
             ErrorKind::SubAddress => write!(f, "a sub-address of {had} octets is there, but IP has none"),
             ErrorKind::MissingEnd => write!(f, "the extensions have no End"),
-            ErrorKind::ExtensionsNotAllowed => write!(f, "this message carries no extensions, but has some at {had}"),
+            ErrorKind::ExtensionsNotAllowed => write!(f, "this message carries no extensions, but has some ({had})"),
             ErrorKind::RoutingPresent => write!(f, "the routing bit of RFC 1701 is set (flags 0x{had:04x})"),
             ErrorKind::ReservedBits => write!(f, "reserved bits are set (0x{had:04x})"),
         }

@@ -200,7 +200,7 @@ impl Repr {
         let key = if flags & KEY != 0 { Some(u32::from_be_bytes(cursor.array()?)) } else { None };
         let sequence = if flags & SEQUENCE != 0 { Some(u32::from_be_bytes(cursor.array()?)) } else { None };
         if has_checksum && !checksum::verify(packet) {
-            let needed = checksum::update(checksum::of(packet), 0, found);
+            let needed = checksum::update(checksum::of(packet), found, 0);
             return Err(error(ErrorKind::BadChecksum, 4, needed.into(), found));
         }
         Ok((Self { protocol: EtherType(protocol), checksum: has_checksum, key, sequence }, cursor.take_rest()))

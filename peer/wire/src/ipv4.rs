@@ -219,7 +219,7 @@ impl Repr {
         let header = packet.get(..header_len).ok_or_else(|| truncated(header_len))?;
         if !checksum::verify(header) {
             let found = u16::from_be_bytes([c0, c1]);
-            let needed = checksum::update(checksum::of(header), 0, found);
+            let needed = checksum::update(checksum::of(header), found, 0);
             return Err(error(ErrorKind::BadChecksum, 10, needed.into(), found.into()));
         }
         let total_len = usize::from(u16::from_be_bytes([l0, l1]));

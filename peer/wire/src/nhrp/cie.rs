@@ -52,38 +52,37 @@ pub struct Cie {
 }
 
 impl Cie {
-    #[inline(always)]
-    fn parse(cursor: &mut Cursor<'_>, families: Families) -> Result<Self> {
-        let at = cursor.offset();
-        let [code, prefix_len, _, _, m0, m1, h0, h1, nbma_tl, sub_tl, proto_len, preference] =
-            cursor.array::<MIN_LEN>()?;
-        let nbma_len = TypeLen(nbma_tl).ip_len(Layer::NhrpCie, at + 8)?;
-        TypeLen(sub_tl).no_sub_address(Layer::NhrpCie, at + 9)?;
-        Ok(Self {
-            code: CieCode(code),
-            prefix_len,
-            mtu: u16::from_be_bytes([m0, m1]),
-            holding_time: u16::from_be_bytes([h0, h1]),
-            preference,
-            nbma: NbmaAddr::parse(cursor, nbma_len, families.nbma, (Layer::NhrpCie, at + 8))?,
-            proto: ProtoAddr::parse(cursor, proto_len, families.proto, (Layer::NhrpCie, at + 10))?,
-        })
-    }
-
-    /// Reads entries until `bytes`, which begin `at` octets into the message, are used up.
-    ///
-    /// Into `cies`, where they stay: an entry has many small fields, and copying what was just written in small pieces
-    /// costs more than reading it.
+    /// Reads entries until `bytes`, which begin `at` octets into the message, are used up, each in its place in `cies`.
     #[inline]
     pub(crate) fn parse_all(bytes: &[u8], at: usize, families: Families, cies: &mut Cies) -> Result<()> {
         let mut cursor = Cursor::new(bytes, at, Layer::NhrpCie);
         while !cursor.is_empty() {
-            cies.push(Self::parse(&mut cursor, families)?);
+            cies.push(Self::default());
+            if let Some(cie) = cies.last_mut() {
+                cie.read(&mut cursor, families)?;
+            }
         }
         Ok(())
     }
 
+    #[inline(always)]
+    fn read(&mut self, cursor: &mut Cursor<'_>, families: Families) -> Result<()> {
+        let at = cursor.offset();
+        let [code, prefix_len, _, _, m0, m1, h0, h1, nbma_tl, sub_tl, proto_len, preference] =
+            cursor.array::<MIN_LEN>()?;
+        self.code = CieCode(code);
+        self.prefix_len = prefix_len;
+        self.mtu = u16::from_be_bytes([m0, m1]);
+        self.holding_time = u16::from_be_bytes([h0, h1]);
+        self.preference = preference;
+        let nbma_len = TypeLen(nbma_tl).ip_len(Layer::NhrpCie, at + 8)?;
+        TypeLen(sub_tl).no_sub_address(Layer::NhrpCie, at + 9)?;
+        self.nbma.read(cursor, nbma_len, families.nbma, (Layer::NhrpCie, at + 8))?;
+        self.proto.read(cursor, proto_len, families.proto, (Layer::NhrpCie, at + 10))
+    }
+
     /// Octets of this entry on the wire.
+    #[inline]
     pub fn emitted_len(&self) -> usize {
         MIN_LEN + self.nbma.len() + self.proto.len()
     }

@@ -93,11 +93,13 @@ impl Extension {
     }
 
     /// The type.
+    #[inline]
     pub const fn code(&self) -> ExtensionType {
         self.value.code()
     }
 
     /// Octets of this extension on the wire, header included.
+    #[inline]
     pub fn emitted_len(&self) -> usize {
         HEADER_LEN + self.value.emitted_len()
     }
@@ -125,11 +127,22 @@ impl Extension {
                 }
                 return Ok(());
             }
-            extensions.push(Self {
-                compulsory: word & COMPULSORY != 0,
-                unused: word & U_BIT != 0,
-                value: ExtensionValue::parse(code, value, value_at, src_proto_len)?,
-            });
+            // One push per type, so that each writes into the list what its type needs, and not via a common place.
+            let mut push = |value| push(extensions, word, value);
+            match code {
+                ExtensionType::RESPONDER_ADDRESS => push(ExtensionValue::ResponderAddress(Cies::new())),
+                ExtensionType::FORWARD_TRANSIT => push(ExtensionValue::ForwardTransit(Cies::new())),
+                ExtensionType::REVERSE_TRANSIT => push(ExtensionValue::ReverseTransit(Cies::new())),
+                ExtensionType::CISCO_NAT => push(ExtensionValue::CiscoNat(Cies::new())),
+                ExtensionType::AUTHENTICATION => {
+                    push(ExtensionValue::Authentication(Authentication::parse(value, src_proto_len)));
+                }
+                ExtensionType::VENDOR_PRIVATE => {
+                    let mut cursor = Cursor::new(value, value_at, Layer::NhrpExtension);
+                    push(ExtensionValue::VendorPrivate { oui: cursor.array()?, data: cursor.take_rest().to_vec() });
+                }
+                _ => push(ExtensionValue::Unknown { code, data: value.to_vec() }),
+            }
             if !value.is_empty()
                 && let Some(cies) = extensions.last_mut().and_then(|extension| extension.value.cies_mut())
             {
@@ -167,8 +180,14 @@ fn header<'a>(cursor: &mut Cursor<'a>) -> Result<(u16, usize, usize, &'a [u8])> 
     Ok((u16::from_be_bytes([t0, t1]), len_at, value_at, value))
 }
 
+#[inline(always)]
+fn push(extensions: &mut Extensions, word: u16, value: ExtensionValue) {
+    extensions.push(Extension { compulsory: word & COMPULSORY != 0, unused: word & U_BIT != 0, value });
+}
+
 impl ExtensionValue {
     /// The type of this value.
+    #[inline]
     pub const fn code(&self) -> ExtensionType {
         match self {
             Self::ResponderAddress(_) => ExtensionType::RESPONDER_ADDRESS,
@@ -193,6 +212,7 @@ impl ExtensionValue {
     }
 
     /// The client entries to change, in the types that are made of them.
+    #[inline]
     pub const fn cies_mut(&mut self) -> Option<&mut Cies> {
         match self {
             Self::ResponderAddress(cies)
@@ -204,6 +224,7 @@ impl ExtensionValue {
     }
 
     /// Octets of the value on the wire.
+    #[inline]
     pub fn emitted_len(&self) -> usize {
         match self {
             Self::ResponderAddress(cies)
@@ -214,23 +235,6 @@ impl ExtensionValue {
             Self::VendorPrivate { oui, data } => oui.len() + data.len(),
             Self::Unknown { data, .. } => data.len(),
         }
-    }
-
-    /// The value without its client entries, if it is of a type that is made of them.
-    #[inline]
-    fn parse(code: ExtensionType, value: &[u8], at: usize, src_proto_len: usize) -> Result<Self> {
-        Ok(match code {
-            ExtensionType::RESPONDER_ADDRESS => Self::ResponderAddress(Cies::new()),
-            ExtensionType::FORWARD_TRANSIT => Self::ForwardTransit(Cies::new()),
-            ExtensionType::REVERSE_TRANSIT => Self::ReverseTransit(Cies::new()),
-            ExtensionType::CISCO_NAT => Self::CiscoNat(Cies::new()),
-            ExtensionType::AUTHENTICATION => Self::Authentication(Authentication::parse(value, src_proto_len)),
-            ExtensionType::VENDOR_PRIVATE => {
-                let mut cursor = Cursor::new(value, at, Layer::NhrpExtension);
-                Self::VendorPrivate { oui: cursor.array()?, data: cursor.take_rest().to_vec() }
-            }
-            _ => Self::Unknown { code, data: value.to_vec() },
-        })
     }
 
     #[inline]
@@ -286,6 +290,7 @@ impl Authentication {
     }
 
     /// Octets on the wire.
+    #[inline]
     pub fn emitted_len(&self) -> usize {
         match self {
             Self::Cisco(secret) => CISCO_CLEAR_TEXT.len() + secret.len(),
@@ -383,6 +388,7 @@ impl<'a> ExtensionView<'a> {
     }
 
     /// The type.
+    #[inline]
     pub const fn code(&self) -> ExtensionType {
         ExtensionType(self.word & TYPE)
     }

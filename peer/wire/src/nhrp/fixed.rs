@@ -148,6 +148,7 @@ impl ProtocolType {
     }
 
     /// The family of the protocol addresses, if it is one of IP: by Ethertype, NLPID or SNAP.
+    #[inline]
     pub const fn family(self) -> Option<Family> {
         match (self.code, self.snap) {
             (0x0800 | 0x00cc, _) | (Self::SNAP, [0, 0, 0, 0x08, 0x00]) => Some(Family::V4),
@@ -199,6 +200,7 @@ impl Fixed {
     }
 
     /// The families for the addresses of this message, if both are of IP.
+    #[inline]
     pub(crate) fn families(&self) -> Result<Families> {
         let error = |kind, offset, had: u16| Error::new(Layer::NhrpFixed, kind, offset, 0, had.into());
         let nbma = self.afn.family().ok_or_else(|| error(ErrorKind::UnknownFamily, field::AFN.start, self.afn.0))?;
@@ -223,6 +225,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    #[inline(always)]
     pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let octets = Cursor::new(bytes, 0, Layer::NhrpFixed).array::<LEN>()?;
         let [a0, a1, p0, p1, s0, s1, s2, s3, s4, hop_count, z0, z1, c0, c1, e0, e1, version, kind, shtl, sstl] = octets;
@@ -242,6 +245,7 @@ impl Raw {
         })
     }
 
+    #[inline]
     pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         writer.array(self.fixed.afn.0.to_be_bytes());
         writer.array(self.fixed.protocol.code.to_be_bytes());

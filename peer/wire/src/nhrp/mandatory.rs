@@ -20,7 +20,7 @@ use super::fixed::{Raw, field};
 use crate::addr::{Families, NbmaAddr, ProtoAddr};
 use crate::code::{ErrorCode, Flags, MessageType, TrafficCode};
 use crate::cursor::{Cursor, Writer};
-use crate::error::{Error, ErrorKind, Layer, Result};
+use crate::error::{Layer, Result};
 
 /// Octets before the addresses.
 const HEAD_LEN: usize = 8;
@@ -160,11 +160,13 @@ impl Body {
     }
 
     /// NBMA address of the sender (of the requester, in a reply).
+    #[inline]
     pub fn src_nbma(&self) -> NbmaAddr {
         self.head().src_nbma
     }
 
     /// Protocol address of the sender (of the requester, in a reply).
+    #[inline]
     pub fn src_proto(&self) -> ProtoAddr {
         self.head().src_proto
     }
@@ -174,7 +176,7 @@ impl Body {
         self.head().dst_proto
     }
 
-    #[inline]
+    #[inline(always)]
     fn head(&self) -> Head {
         match self {
             Self::ResolutionRequest(m)
@@ -203,55 +205,75 @@ impl Body {
         }
     }
 
-    /// Reads from `bytes`, the mandatory part. The client entries of a request or reply are still to be read, from the
-    /// octets behind the offset that comes with it.
+    /// An empty body of type `message_type`; `None` if there is no such type.
     #[inline]
-    pub(crate) fn parse(raw: &Raw, bytes: &[u8], families: Families) -> Result<(Self, usize)> {
+    pub(crate) fn empty(message_type: MessageType) -> Option<Self> {
+        Some(match message_type {
+            MessageType::RESOLUTION_REQUEST => Self::ResolutionRequest(Mandatory::default()),
+            MessageType::RESOLUTION_REPLY => Self::ResolutionReply(Mandatory::default()),
+            MessageType::REGISTRATION_REQUEST => Self::RegistrationRequest(Mandatory::default()),
+            MessageType::REGISTRATION_REPLY => Self::RegistrationReply(Mandatory::default()),
+            MessageType::PURGE_REQUEST => Self::PurgeRequest(Mandatory::default()),
+            MessageType::PURGE_REPLY => Self::PurgeReply(Mandatory::default()),
+            MessageType::ERROR_INDICATION => Self::ErrorIndication(ErrorIndication::default()),
+            MessageType::TRAFFIC_INDICATION => Self::TrafficIndication(TrafficIndication::default()),
+            _ => return None,
+        })
+    }
+
+    /// Fills an empty body from `bytes`, the mandatory part.
+    #[inline]
+    pub(crate) fn read(&mut self, raw: &Raw, bytes: &[u8], families: Families) -> Result<()> {
         const LAYER: Layer = Layer::NhrpMandatory;
         let mut cursor = Cursor::new(bytes, super::fixed::LEN, LAYER);
         let [src_len, dst_len, f0, f1, i0, i1, i2, i3] = cursor.array::<HEAD_LEN>()?;
+        let code = u16::from_be_bytes([i0, i1]);
+        let (src_nbma, src_proto, dst_proto) = match self {
+            Self::ErrorIndication(e) => {
+                e.code = ErrorCode(code);
+                e.offset = u16::from_be_bytes([i2, i3]);
+                (&mut e.src_nbma, &mut e.src_proto, &mut e.dst_proto)
+            }
+            Self::TrafficIndication(t) => {
+                t.code = TrafficCode(code);
+                (&mut t.src_nbma, &mut t.src_proto, &mut t.dst_proto)
+            }
+            Self::ResolutionRequest(m)
+            | Self::ResolutionReply(m)
+            | Self::RegistrationRequest(m)
+            | Self::RegistrationReply(m)
+            | Self::PurgeRequest(m)
+            | Self::PurgeReply(m) => {
+                m.flags = Flags(u16::from_be_bytes([f0, f1]));
+                m.request_id = u32::from_be_bytes([i0, i1, i2, i3]);
+                (&mut m.src_nbma, &mut m.src_proto, &mut m.dst_proto)
+            }
+        };
+
         let nbma_at = field::SRC_NBMA_TL.start;
         let nbma_len = raw.src_nbma.ip_len(Layer::NhrpFixed, nbma_at)?;
         raw.src_nbma_sub.no_sub_address(Layer::NhrpFixed, field::SRC_NBMA_SUB_TL.start)?;
-        let src_nbma = NbmaAddr::parse(&mut cursor, nbma_len, families.nbma, (Layer::NhrpFixed, nbma_at))?;
-        let blame = (LAYER, field::SRC_PROTO_LEN.start);
-        let src_proto = ProtoAddr::parse(&mut cursor, src_len, families.proto, blame)?;
-        let blame = (LAYER, field::DST_PROTO_LEN.start);
-        let dst_proto = ProtoAddr::parse(&mut cursor, dst_len, families.proto, blame)?;
+        src_nbma.read(&mut cursor, nbma_len, families.nbma, (Layer::NhrpFixed, nbma_at))?;
+        src_proto.read(&mut cursor, src_len, families.proto, (LAYER, field::SRC_PROTO_LEN.start))?;
+        dst_proto.read(&mut cursor, dst_len, families.proto, (LAYER, field::DST_PROTO_LEN.start))?;
+
         let at = cursor.offset();
         let rest = cursor.take_rest();
-
-        let code = u16::from_be_bytes([i0, i1]);
-        let offset = u16::from_be_bytes([i2, i3]);
-        let mandatory = || {
-            let flags = Flags(u16::from_be_bytes([f0, f1]));
-            let request_id = u32::from_be_bytes([i0, i1, i2, i3]);
-            Mandatory { flags, request_id, src_nbma, src_proto, dst_proto, cies: Cies::new() }
-        };
-        let body = match raw.message_type {
-            MessageType::RESOLUTION_REQUEST => Self::ResolutionRequest(mandatory()),
-            MessageType::RESOLUTION_REPLY => Self::ResolutionReply(mandatory()),
-            MessageType::REGISTRATION_REQUEST => Self::RegistrationRequest(mandatory()),
-            MessageType::REGISTRATION_REPLY => Self::RegistrationReply(mandatory()),
-            MessageType::PURGE_REQUEST => Self::PurgeRequest(mandatory()),
-            MessageType::PURGE_REPLY => Self::PurgeReply(mandatory()),
-            MessageType::ERROR_INDICATION => {
-                let (code, packet) = (ErrorCode(code), rest.to_vec());
-                Self::ErrorIndication(ErrorIndication { code, offset, src_nbma, src_proto, dst_proto, packet })
-            }
-            MessageType::TRAFFIC_INDICATION => {
-                let (code, packet) = (TrafficCode(code), rest.to_vec());
-                Self::TrafficIndication(TrafficIndication { code, src_nbma, src_proto, dst_proto, packet })
-            }
-            MessageType(had) => {
-                let at = field::TYPE.start;
-                return Err(Error::new(Layer::NhrpFixed, ErrorKind::UnknownType, at, 0, had.into()));
-            }
-        };
-        Ok((body, at))
+        match self {
+            Self::ErrorIndication(e) => e.packet = rest.to_vec(),
+            Self::TrafficIndication(t) => t.packet = rest.to_vec(),
+            Self::ResolutionRequest(m)
+            | Self::ResolutionReply(m)
+            | Self::RegistrationRequest(m)
+            | Self::RegistrationReply(m)
+            | Self::PurgeRequest(m)
+            | Self::PurgeReply(m) => Cie::parse_all(rest, at, families, &mut m.cies)?,
+        }
+        Ok(())
     }
 
     /// Octets of the mandatory part on the wire.
+    #[inline]
     pub fn emitted_len(&self) -> usize {
         let head = self.head();
         let addresses = head.src_nbma.len() + head.src_proto.len() + head.dst_proto.len();

@@ -1,6 +1,5 @@
 //! A whole legal NHRP message: RFC 2332, section 5; header drawings are in the modules of its parts.
 
-use super::cie::Cie;
 use super::extension::{Extension, ExtensionValue, Extensions};
 use super::fixed::{self, Fixed, Raw, TypeLen, VERSION, field};
 use super::mandatory::{Body, Mandatory};
@@ -75,13 +74,15 @@ impl Message {
         let sum = checksum::of(bytes);
         if sum != 0 {
             let at = field::CHECKSUM.start;
-            let needed = checksum::update(sum, 0, raw.checksum);
+            let needed = checksum::update(sum, raw.checksum, 0);
             return Err(Error::new(LAYER, ErrorKind::BadChecksum, at, needed.into(), raw.checksum.into()));
         }
-        if raw.message_type.name().is_none() {
+        let Some(body) = Body::empty(raw.message_type) else {
             let at = field::TYPE.start;
             return Err(Error::new(LAYER, ErrorKind::UnknownType, at, 0, raw.message_type.0.into()));
-        }
+        };
+        // Filled where it stands: copying what was just written in small pieces costs more than reading it.
+        let mut message = Self { fixed: raw.fixed, body, extensions: Extensions::new() };
         let families = raw.fixed.families()?;
 
         let extension_offset = usize::from(raw.extension_offset);
@@ -101,12 +102,7 @@ impl Message {
         };
         // No default is ever taken below: all ranges lie within `bytes`, as just checked.
         let mandatory = bytes.get(fixed::LEN..mandatory_end).unwrap_or_default();
-        let (body, cies_at) = Body::parse(&raw, mandatory, families)?;
-        let mut message = Self::new(raw.fixed, body);
-        if let Some(mandatory) = message.body.mandatory_mut() {
-            let entries = bytes.get(cies_at..mandatory_end).unwrap_or_default();
-            Cie::parse_all(entries, cies_at, families, &mut mandatory.cies)?;
-        }
+        message.body.read(&raw, mandatory, families)?;
         if extension_offset != 0 {
             let part = bytes.get(extension_offset..).unwrap_or_default();
             let src_proto_len = message.body.src_proto().len();
@@ -131,22 +127,20 @@ impl Message {
     pub fn emit(&self, bytes: &mut [u8]) -> Result<usize> {
         const LAYER: Layer = Layer::NhrpFixed;
         let families = self.fixed.families()?;
-        let offset = fixed::LEN + self.body.emitted_len();
-        let extension_offset = if self.extensions.is_empty() { 0 } else { offset };
-        if extension_offset != 0 && self.message_type() == MessageType::ERROR_INDICATION {
+        if !self.extensions.is_empty() && self.message_type() == MessageType::ERROR_INDICATION {
             let at = field::EXTENSION_OFFSET.start;
-            return Err(Error::new(LAYER, ErrorKind::ExtensionsNotAllowed, at, 0, offset));
+            return Err(Error::new(LAYER, ErrorKind::ExtensionsNotAllowed, at, 0, self.extensions.len()));
         }
         let nbma = self.body.nbma_type_len(families)?;
         let src_proto_len = self.body.src_proto().len();
 
-        // Size and checksum follow when both are known; the offset is too large for its field only if the size is.
+        // Size, checksum and extension offset follow when they are known.
         let mut writer = Writer::new(bytes);
         let raw = Raw {
             fixed: self.fixed,
             packet_size: 0,
             checksum: 0,
-            extension_offset: extension_offset as u16,
+            extension_offset: 0,
             version: VERSION,
             message_type: self.message_type(),
             src_nbma: TypeLen(nbma),
@@ -154,7 +148,8 @@ impl Message {
         };
         raw.write(&mut writer);
         self.body.write(&mut writer, families)?;
-        if extension_offset != 0 {
+        let extensions_at = writer.offset();
+        if !self.extensions.is_empty() {
             for extension in &self.extensions {
                 extension.write(&mut writer, families, src_proto_len)?;
             }
@@ -165,6 +160,10 @@ impl Message {
             return Err(Error::new(LAYER, ErrorKind::BadLength, field::PACKET_SIZE.start, 0xffff, len));
         };
         put_at(bytes, field::PACKET_SIZE.start, size.to_be_bytes());
+        if !self.extensions.is_empty() {
+            // Smaller than the size, which fits.
+            put_at(bytes, field::EXTENSION_OFFSET.start, (extensions_at as u16).to_be_bytes());
+        }
         let checksum = checksum::of(bytes.get(..len).unwrap_or_default());
         put_at(bytes, field::CHECKSUM.start, checksum.to_be_bytes());
         Ok(len)
