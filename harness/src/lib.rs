@@ -5,6 +5,8 @@ pub mod capture;
 pub mod dissect;
 pub mod evidence;
 pub mod expect;
+pub mod progress;
+pub mod report;
 pub mod run;
 pub mod subject;
 pub mod suite;

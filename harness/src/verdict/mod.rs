@@ -18,3 +18,6 @@ pub use model::{
     CiteRef, ClockSpan, Comparison, Failure, FieldRow, ImplRef, Metric, NodeLog, Outcome, StepRef, Verdict, cause,
 };
 pub use summary::Counts;
+
+#[cfg(test)]
+mod tests;
