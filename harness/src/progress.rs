@@ -38,10 +38,17 @@ impl Progress {
     /// Lines to `writer`, and live lines as well where the terminal can move its cursor (those always on the standard
     /// error of the process).
     pub fn new(writer: Box<dyn Write + Send>, terminal: Terminal, verbosity: Verbosity) -> Progress {
-        let live = (terminal.interactive && verbosity >= Verbosity::Normal).then(|| Live {
-            screen: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
-            jobs: Mutex::default(),
-        });
+        Progress::drawn_on(ProgressDrawTarget::stderr(), writer, terminal, verbosity)
+    }
+
+    fn drawn_on(
+        target: ProgressDrawTarget,
+        writer: Box<dyn Write + Send>,
+        terminal: Terminal,
+        verbosity: Verbosity,
+    ) -> Progress {
+        let live = (terminal.interactive && verbosity >= Verbosity::Normal)
+            .then(|| Live { screen: MultiProgress::with_draw_target(target), jobs: Mutex::default() });
         Progress { terminal, verbosity, writer: Mutex::new(writer), live }
     }
 
@@ -101,11 +108,12 @@ impl Progress {
 
     fn start(&self, name: &str, verb: &str, what: &str) {
         if let Some(live) = &self.live {
-            // The bar joins the screen before it is drawn: a bar of its own would write to the terminal by itself.
-            let bar = live.screen.add(ProgressBar::no_length());
-            bar.set_style(style());
-            bar.set_prefix(self.terminal.paint(Tint::Busy, &format!("{verb:>12}")));
-            bar.set_message(self.one_line(what));
+            // Complete before it joins the screen, and drawn only from then on.
+            let bar = ProgressBar::no_length()
+                .with_style(style())
+                .with_prefix(self.terminal.paint(Tint::Busy, &format!("{verb:>12}")))
+                .with_message(self.one_line(what));
+            let bar = live.screen.add(bar);
             bar.enable_steady_tick(TICK);
             locked(&live.jobs).insert(name.to_owned(), bar);
         }
@@ -184,7 +192,8 @@ mod tests {
 
     fn shown(terminal: Terminal, verbosity: Verbosity, act: impl FnOnce(&Progress)) -> String {
         let shared = Shared::default();
-        act(&Progress::new(Box::new(shared.clone()), terminal, verbosity));
+        let target = ProgressDrawTarget::hidden();
+        act(&Progress::drawn_on(target, Box::new(shared.clone()), terminal, verbosity));
         String::from_utf8(shared.0.lock().unwrap().clone()).unwrap()
     }
 

@@ -235,3 +235,42 @@ fn tshark_reads_time_protocol_and_comment() {
         ["1767261600.123456789\tstep 2: expect a Registration Request\t0x2001", "1767261601.123456789\t\t0x2001"]
     );
 }
+
+/// All files below a directory.
+fn files_below(directory: &std::path::Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn captures_of_others_are_read_as_tshark_reads_them() {
+    let Some(directory) = std::env::var_os("DMVPN_LAB_CAPTURES") else {
+        eprintln!("SKIP captures: DMVPN_LAB_CAPTURES is not set");
+        return;
+    };
+    let is_capture = |path: &PathBuf| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap");
+    for path in files_below(std::path::Path::new(&directory)).into_iter().filter(is_capture) {
+        let tshark = ["-n", "-Tfields", "-eframe.time_epoch", "-eframe.cap_len", "-r"];
+        // A truncated file makes tshark fail after its output; it still says what it read.
+        let Ok(output) = Command::new("tshark").args(tshark).arg(&path).output() else {
+            eprintln!("SKIP tool.tshark: not installed");
+            return;
+        };
+        let expected = String::from_utf8(output.stdout).unwrap();
+        let (packets, errors) = read_all(&path);
+        let ours: String = packets
+            .iter()
+            .map(|packet| {
+                let (seconds, rest) = (packet.timestamp_ns / 1_000_000_000, packet.timestamp_ns % 1_000_000_000);
+                format!("{seconds}.{rest:09}\t{}\n", packet.octets.len())
+            })
+            .collect();
+        assert_eq!(ours, expected, "{} {errors:?}", path.display());
+        assert_eq!(errors.is_empty(), output.status.success(), "{} {errors:?}", path.display());
+    }
+}
