@@ -77,8 +77,7 @@ impl Gre {
     pub fn encapsulate(tunnel: &Tunnel, to: IpAddr, protocol: EtherType, tos: u8, mut payload: PacketBuf) -> Transmit {
         let repr = gre::Repr::new(protocol, tunnel.key);
         let mut header = [0; 16];
-        // Without a checksum the payload is not looked at, and 16 octets hold any header: this cannot fail.
-        let len = repr.emit(0, &mut header).unwrap_or(0);
+        let len = repr.emit(0, &mut header).expect("16 octets hold any header, and there is no checksum to compute");
         payload.push_front(&header[..len]);
         Transmit {
             src: tunnel.nbma,

@@ -319,10 +319,13 @@ impl Node {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Event(event) => self.emit(event),
-                Effect::Nhs { tunnel, protocol, nbma } => {
-                    for event in self.nhrp.nhs_known(self.now, tunnel, protocol, nbma) {
-                        self.emit(event);
-                    }
+                Effect::NhsLearned { tunnel, protocol, nbma } => {
+                    let events = self.nhrp.nhs_learned(self.now, tunnel, protocol, nbma);
+                    events.into_iter().for_each(|event| self.emit(event));
+                }
+                Effect::NhsForgotten { tunnel, protocol, nbma } => {
+                    let events = self.nhrp.nhs_forgotten(tunnel, protocol, nbma);
+                    events.into_iter().for_each(|event| self.emit(event));
                 }
                 Effect::Send { tunnel: id, to, message } => {
                     let Some(tunnel) = self.config.tunnels.get(usize::from(id.0)) else { continue };

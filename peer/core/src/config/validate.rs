@@ -43,6 +43,20 @@ pub enum ConfigProblem {
         /// Its value.
         address: IpAddr,
     },
+    /// A peer's address that is our own.
+    #[error("{what} {address} is this tunnel's own")]
+    OwnAddress {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        address: IpAddr,
+    },
+    /// A next hop server that a point-to-point tunnel does not reach.
+    #[error("next hop server {nbma} is not the remote of this point-to-point tunnel")]
+    NhsNotRemote {
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
     /// An address of the other family.
     #[error("{what} {address} is of another address family than the tunnel's own")]
     WrongFamily {
@@ -173,6 +187,9 @@ impl Config {
             if let Some(protocol) = nhs.protocol {
                 peer("next hop server's protocol address", protocol, tunnel.address)?;
             }
+            if matches!(tunnel.mode, GreMode::PointToPoint { remote } if remote != nhs.nbma) {
+                return Err(ConfigProblem::NhsNotRemote { nbma: nhs.nbma });
+            }
             if !seen.insert(nhs.nbma) {
                 return Err(ConfigProblem::DuplicateNhs { nbma: nhs.nbma });
             }
@@ -200,7 +217,7 @@ fn peer(what: &'static str, address: IpAddr, own: IpAddr) -> Result<(), ConfigPr
         return Err(ConfigProblem::WrongFamily { what, address });
     }
     if address == own {
-        return Err(ConfigProblem::NotAStation { what, address });
+        return Err(ConfigProblem::OwnAddress { what, address });
     }
     Ok(())
 }

@@ -219,7 +219,7 @@ impl Cache {
         old.expires = Some(expires);
         old.request_id = request_id;
         let binding = old.name();
-        out.push(if moved {
+        out.push(if from != nbma {
             Event::BindingMoved { binding, from, to: nbma, holding_time }
         } else {
             Event::BindingRefreshed { binding, nbma, holding_time }
@@ -254,10 +254,10 @@ impl Cache {
         keys.len()
     }
 
-    /// Removes the binding of a host address if it is of `kind`.
-    pub fn remove_host(&mut self, tunnel: TunnelId, protocol: IpAddr, kind: BindingKind, out: &mut Vec<Event>) {
+    /// Removes the binding of a next hop server if it leads to `nbma`.
+    pub fn remove_nhs(&mut self, tunnel: TunnelId, protocol: IpAddr, nbma: IpAddr, out: &mut Vec<Event>) {
         let key = (tunnel, protocol, host_len(protocol));
-        if self.bindings.get(&key).is_some_and(|b| b.kind == kind) {
+        if self.bindings.get(&key).is_some_and(|b| b.kind == BindingKind::Nhs && b.nbma == nbma) {
             self.remove(key, out);
         }
     }

@@ -10,16 +10,16 @@ use crate::time::Instant;
 
 /// Why a message is discarded, and which error its sender is told, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub(crate) struct Rejection {
     /// For counters and traces.
-    pub reason: DropReason,
+    pub(crate) reason: DropReason,
     /// Code and offset for the Error Indication.
-    pub error: Option<(ErrorCode, u16)>,
+    pub(crate) error: Option<(ErrorCode, u16)>,
 }
 
 impl Rejection {
     /// Discard and say so; `offset` counts octets from ar$afn of the offending packet.
-    pub fn with_error(reason: DropReason, code: ErrorCode, offset: u16) -> Self {
+    pub(crate) fn with_error(reason: DropReason, code: ErrorCode, offset: u16) -> Self {
         Self { reason, error: Some((code, offset)) }
     }
 }

@@ -8,19 +8,19 @@
 //!
 //! The engines know ids and the cache, never each other and never GRE: what they want done comes out as [`Effect`]s.
 
-pub mod auth;
+mod auth;
 pub mod cache;
-pub mod error;
+mod error;
 pub mod registration;
 pub mod reqid;
-pub mod server;
+mod server;
 
 use std::net::IpAddr;
 
 use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
 use dmvpn_wire::{ErrorKind, Family};
 
-use crate::config::{Config, Limits, Tunnel};
+use crate::config::{Config, Limits, Tunnel, host_len};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
@@ -50,14 +50,23 @@ pub enum Effect {
     },
     /// This happened.
     Event(Event),
-    /// The protocol address of a server is known now, or no longer.
-    Nhs {
+    /// The protocol address of a server was learned.
+    NhsLearned {
         /// The tunnel.
         tunnel: TunnelId,
         /// Protocol address of the server.
         protocol: IpAddr,
-        /// Its NBMA address; `None`: forget it.
-        nbma: Option<IpAddr>,
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
+    /// What was learned about a server holds no longer.
+    NhsForgotten {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the server.
+        protocol: IpAddr,
+        /// Its NBMA address.
+        nbma: IpAddr,
     },
 }
 
@@ -256,16 +265,21 @@ impl Nhrp {
         self.registrations.start(now, id);
     }
 
-    /// Follows what a registration found out about a server.
-    pub fn nhs_known(&mut self, now: Instant, tunnel: TunnelId, protocol: IpAddr, nbma: Option<IpAddr>) -> Vec<Event> {
+    /// Binds a server's address that a registration found out. A server does not get an address that is bound otherwise.
+    pub fn nhs_learned(&mut self, now: Instant, tunnel: TunnelId, protocol: IpAddr, nbma: IpAddr) -> Vec<Event> {
         let mut events = Vec::new();
-        match nbma {
-            Some(nbma) => {
-                let binding = Binding::permanent(now, tunnel, BindingKind::Nhs, protocol, nbma);
-                self.cache.insert(binding, &mut events);
-            }
-            None => self.cache.remove_host(tunnel, protocol, BindingKind::Nhs, &mut events),
+        let bound = self.cache.get(tunnel, protocol, host_len(protocol));
+        if bound.is_none_or(|binding| binding.kind == BindingKind::Nhs) {
+            let binding = Binding::permanent(now, tunnel, BindingKind::Nhs, protocol, nbma);
+            self.cache.insert(binding, &mut events);
         }
+        events
+    }
+
+    /// Takes back what [`Self::nhs_learned`] did, unless another server has the address by now.
+    pub fn nhs_forgotten(&mut self, tunnel: TunnelId, protocol: IpAddr, nbma: IpAddr) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.cache.remove_nhs(tunnel, protocol, nbma, &mut events);
         events
     }
 

@@ -221,12 +221,14 @@ impl Registrations {
         client.refusal = None;
         client.registered = true;
         let nbma = client.nhs.nbma;
-        if let Some(protocol) = own_address_of_nhs(tunnel, message).filter(|_| client.nhs.protocol.is_none()) {
-            if let Some(old) = client.learned.replace(protocol).filter(|old| *old != protocol) {
-                out.push(Effect::Nhs { tunnel: id.tunnel, protocol: old, nbma: None });
+        // A configured address is not overruled.
+        let learned = own_address_of_nhs(tunnel, message).filter(|_| client.nhs.protocol.is_none());
+        if let Some(protocol) = learned.filter(|protocol| client.learned != Some(*protocol)) {
+            if let Some(old) = client.learned.replace(protocol) {
+                out.push(Effect::NhsForgotten { tunnel: id.tunnel, protocol: old, nbma });
             }
             out.push(Effect::Event(Event::NhsLearned { nhs: id, nbma, protocol }));
-            out.push(Effect::Nhs { tunnel: id.tunnel, protocol, nbma: Some(nbma) });
+            out.push(Effect::NhsLearned { tunnel: id.tunnel, protocol, nbma });
         }
         let public = public_address(tunnel, message);
         if std::mem::replace(&mut client.public_nbma, public) != public {
@@ -330,10 +332,11 @@ impl Registrations {
                 Timer::Lapse => {
                     client.registered = false;
                     client.public_nbma = None;
-                    out.push(Effect::Event(Event::RegistrationLost { nhs: id, nbma: client.nhs.nbma }));
+                    let nbma = client.nhs.nbma;
+                    out.push(Effect::Event(Event::RegistrationLost { nhs: id, nbma }));
                     // Another server may answer at that address by now.
                     if let Some(protocol) = client.learned.take() {
-                        out.push(Effect::Nhs { tunnel: id.tunnel, protocol, nbma: None });
+                        out.push(Effect::NhsForgotten { tunnel: id.tunnel, protocol, nbma });
                     }
                 }
             }

@@ -220,3 +220,31 @@ impl World {
         self.events.iter().filter(|(_, who, _)| *who == name).map(|(_, _, event)| event.clone()).collect()
     }
 }
+
+/// A Registration Request as a scripted client sends it: one entry for the header's addresses, no extensions.
+pub fn request(id: u32, nbma: &str, proto: &str) -> Message {
+    use dmvpn_wire::nhrp::{AddressFamily, Body, Cie, Cies, Fixed, Flags, ProtocolType};
+    let entry = Cie { prefix_len: 0xFF, mtu: 1400, holding_time: 300, ..Cie::default() };
+    Message::new(
+        Fixed { afn: AddressFamily::IPV4, protocol: ProtocolType::IPV4, hop_count: 255 },
+        Body::RegistrationRequest(Mandatory {
+            flags: Flags::REGISTRATION_UNIQUE | Flags::CISCO_NAT,
+            request_id: id,
+            src_nbma: ip(nbma).into(),
+            src_proto: ip(proto).into(),
+            dst_proto: ip("10.0.0.1").into(),
+            cies: Cies::from_elem(entry, 1),
+        }),
+    )
+}
+
+/// The message behind a GRE header without key.
+pub fn in_gre(message: &Message) -> Vec<u8> {
+    [&[0, 0, 0x20, 1], &message.to_vec().unwrap()[..]].concat()
+}
+
+/// The message with one thing changed.
+pub fn edit(mut message: Message, change: impl FnOnce(&mut Mandatory)) -> Message {
+    change(message.mandatory_mut().unwrap());
+    message
+}
