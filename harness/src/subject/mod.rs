@@ -7,7 +7,7 @@
 
 mod file;
 mod peer;
-mod render;
+pub mod render;
 mod view;
 
 pub use file::{Implementation, Lack, Recipe, Release, find_all};

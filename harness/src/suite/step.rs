@@ -407,6 +407,8 @@ pub struct StateStep {
     pub hold_for: Option<DurationExpr>,
     /// It must hold at this instant.
     pub at: Option<At>,
+    /// It must turn true at this instant: not hold before it, less the tolerance, and hold after it, plus the tolerance.
+    pub turns: Option<At>,
     /// Why an absence proves something without a control.
     pub because: Option<String>,
 }

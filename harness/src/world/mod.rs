@@ -142,6 +142,10 @@ pub trait Driver {
     /// Nanoseconds of the Unix clock at [`Instant::ZERO`], for captures.
     fn epoch_ns(&self) -> u64;
 
+    /// How exact instants are: zero where everything is in process. `None` where time is real and the suite's own
+    /// tolerance holds.
+    fn precision(&self) -> Option<Duration>;
+
     /// Lets time pass until `deadline` or until something comes from outside, whichever is first.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use dmvpn_core::time::Instant;
 
@@ -42,6 +43,10 @@ impl Driver for Sim {
 
     fn epoch_ns(&self) -> u64 {
         EPOCH_NS
+    }
+
+    fn precision(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     fn wait(&mut self, deadline: Instant) -> Result<Option<Arrival>, LabError> {

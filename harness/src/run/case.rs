@@ -1,0 +1,359 @@
+//! One case in one world: its nodes, what it knows by name, and the order of steps, control and teardown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dmvpn_core::time::Instant;
+
+use super::nodes::Station;
+use super::steps;
+use crate::expect::Env;
+use crate::subject::{Implementation, Release, Subject, render};
+use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail};
+use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict, cause};
+use crate::world::fabric::{InProcess, Player};
+use crate::world::link::{Impairment, Share};
+use crate::world::timeline::{Timeline, What};
+use crate::world::{Driver, LabError, World};
+
+/// Who plays what.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    /// Nodes with `bind: subject`.
+    pub subject: Subject,
+    /// Nodes with `bind: peer`, `bind: reference`, and all others that somebody has to play.
+    pub peer: Subject,
+}
+
+/// Settings of a run that a case needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Where every random choice comes from.
+    pub seed: u64,
+    /// Multiplies upper bounds of waits in real time; lower bounds never.
+    pub timeout_scale: f64,
+}
+
+/// Why the steps of a case ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// A step was not satisfied.
+    Failed {
+        /// In one sentence.
+        reason: String,
+        /// In full.
+        failure: Box<Failure>,
+    },
+    /// The lab could not go on.
+    Lab(LabError),
+}
+
+impl From<LabError> for Stop {
+    fn from(error: LabError) -> Self {
+        Stop::Lab(error)
+    }
+}
+
+/// Everything that a case leaves.
+#[derive(Debug)]
+pub struct Leavings {
+    /// The judgement.
+    pub verdict: Verdict,
+    /// The record.
+    pub timeline: Timeline,
+    /// Last instant of the case.
+    pub end: Instant,
+    /// Measurements.
+    pub metrics: Vec<Metric>,
+    /// Rendered configurations: node, file name, text.
+    pub configs: Vec<(String, String, String)>,
+    /// Secrets that must not appear in evidence.
+    pub secrets: Vec<String>,
+    /// Routers that did not come back to their initial state: the next case needs new ones.
+    pub broken_routers: Vec<String>,
+}
+
+/// A router that plays a node.
+#[derive(Clone, Debug)]
+pub(crate) struct RouterPart {
+    pub(crate) implementation: Arc<Implementation>,
+    pub(crate) release: Release,
+    pub(crate) started: bool,
+}
+
+/// A case while it runs.
+pub struct CaseRun<'a> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) case: &'a Case,
+    pub(crate) world: World<'a>,
+    pub(crate) env: Env,
+    pub(crate) stations: BTreeMap<String, Station>,
+    pub(crate) routers: BTreeMap<String, RouterPart>,
+    pub(crate) settings: Settings,
+    /// Position behind the packet that the last `expect` took: the next one looks from here on.
+    pub(crate) cursor: usize,
+    /// When that packet was seen.
+    pub(crate) last_match: Option<Instant>,
+    /// Whether the step before the present one took a packet: `mark` then names the packet's instant.
+    pub(crate) just_matched: bool,
+    pub(crate) metrics: Vec<Metric>,
+    configs: Vec<(String, String, String)>,
+}
+
+/// How long a router may take for an order that its implementation file gives.
+pub(crate) const ROUTER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Hard stop of a case in real time that names none.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+impl<'a> CaseRun<'a> {
+    /// Prepares a case: nobody is started yet.
+    ///
+    /// # Errors
+    /// A topology that can not be built.
+    pub fn new(
+        suite: &'a Suite,
+        case: &'a Case,
+        cast: &Cast,
+        settings: Settings,
+        driver: &'a mut dyn Driver,
+    ) -> Result<Self, LabError> {
+        let topology = suite.topology_of(case);
+        let env = Env::new(suite.params_of(case));
+        let mut world = World::new(driver);
+        let mut links_of = BTreeMap::new();
+        for (index, link) in topology.links.iter().enumerate() {
+            let delay = link.delay.as_ref().map(|delay| env.duration(delay)).unwrap_or_default();
+            let mtu = link.mtu.and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(1500);
+            world.fabric.add_link(&link.name, delay, mtu, settings.seed.wrapping_add(1000 + index as u64));
+            if let Some(loss) = link.loss {
+                let loss = Share::percent(loss.probability() * 100.0);
+                world.fabric.impair(&link.name, Impairment { loss, ..Impairment::default() })?;
+            }
+            for end in &link.ends {
+                links_of.insert(end.node.as_str(), link.name.as_str());
+            }
+        }
+        let mut stations = BTreeMap::new();
+        let mut routers = BTreeMap::new();
+        for (index, (name, node)) in topology.nodes.iter().enumerate() {
+            let Some(link) = links_of.get(name.as_str()) else { continue };
+            let station = Station::resolve(name, node, topology, &env)?;
+            let player = if node.scripted {
+                Player::Scripted
+            } else {
+                let subject = match &node.bind {
+                    Some(Binding::Subject) => &cast.subject,
+                    _ => &cast.peer,
+                };
+                match subject {
+                    Subject::BuiltIn => {
+                        let seed = settings.seed.wrapping_add(index as u64);
+                        Player::Node(Box::new(InProcess::new(station.peer_config(), seed)))
+                    }
+                    Subject::Router(implementation, release) => {
+                        let (implementation, release) = (Arc::clone(implementation), release.clone());
+                        routers.insert(name.clone(), RouterPart { implementation, release, started: false });
+                        Player::Outside
+                    }
+                }
+            };
+            world.fabric.add_station(name, node.nbma, link, player)?;
+            stations.insert(name.clone(), station);
+        }
+        let mut configs = Vec::new();
+        for (name, part) in &routers {
+            if let (Some(template), Some(station)) = (&part.implementation.config, stations.get(name)) {
+                let text = render_config(template, station, name)?;
+                configs.push((name.clone(), format!("{}.conf", part.implementation.name), text));
+            }
+        }
+        Ok(Self {
+            suite,
+            case,
+            world,
+            env,
+            stations,
+            routers,
+            settings,
+            cursor: 0,
+            last_match: None,
+            just_matched: false,
+            metrics: Vec::new(),
+            configs,
+        })
+    }
+
+    /// Runs steps, control and teardown, and judges. Routers are back in their initial state afterwards, or named as
+    /// broken.
+    pub fn run(mut self) -> Leavings {
+        let mut verdict = self.judge();
+        let begun_teardown = self.world.fabric.timeline.end();
+        if let Err(stop) = self.steps(&self.case.teardown) {
+            let reason = match stop {
+                Stop::Failed { reason, .. } => reason,
+                Stop::Lab(error) => error.to_string(),
+            };
+            let at = self.world.now();
+            self.world.fabric.timeline.push(at, What::Note(format!("teardown: {reason}")));
+        }
+        let broken_routers = self.reset_routers();
+        if let Some(failure) = verdict.failure.as_mut().filter(|failure| failure.log_tail.is_empty()) {
+            failure.log_tail = log_tails(&self.world.fabric.timeline, begun_teardown);
+        }
+        Leavings {
+            verdict,
+            end: self.world.now(),
+            secrets: self.stations.values().filter_map(|station| station.auth.clone()).collect(),
+            timeline: std::mem::replace(&mut self.world.fabric.timeline, Timeline::new(Instant::ZERO)),
+            metrics: self.metrics,
+            configs: self.configs,
+            broken_routers,
+        }
+    }
+
+    fn judge(&mut self) -> Verdict {
+        let timeout = self.case.timeout.as_ref().map(|timeout| self.env.duration(timeout));
+        if let Some(timeout) = timeout.or((!self.world.is_virtual()).then_some(DEFAULT_TIMEOUT)) {
+            self.world.stop_after(timeout.mul_f64(self.settings.timeout_scale.max(1.0)));
+        }
+        match self.greet_routers().map_err(Stop::from).and_then(|()| self.steps(&self.case.steps)) {
+            Ok(()) => {}
+            Err(Stop::Failed { reason, failure }) => {
+                let outcome = match self.case.verdict_on_fail {
+                    VerdictOnFail::Fail => Outcome::Fail,
+                    VerdictOnFail::Warn => Outcome::Warn,
+                    VerdictOnFail::Info => Outcome::Info,
+                };
+                return Verdict::new(outcome, reason).with_failure(*failure);
+            }
+            Err(Stop::Lab(error)) => return self.lab_verdict(&error),
+        }
+        match self.steps(&self.case.control) {
+            Ok(()) => Verdict::pass(),
+            Err(Stop::Failed { reason, failure }) => {
+                let reason = format!("the control failed, so the absence proves nothing: {reason}");
+                Verdict::new(Outcome::Inconclusive, reason).with_failure(*failure)
+            }
+            Err(Stop::Lab(error)) => self.lab_verdict(&error),
+        }
+    }
+
+    /// The lab's own failure: an error with the last words of the nodes, never a word about conformance.
+    fn lab_verdict(&self, error: &LabError) -> Verdict {
+        let cause = match error {
+            LabError::NodeDied { .. } => cause::NODE_DIED.to_owned(),
+            LabError::Timeout(_) => cause::TIMEOUT.to_owned(),
+            LabError::Interrupted => cause::INTERRUPTED.to_owned(),
+            LabError::Environment { cause, .. } => cause.clone(),
+            LabError::Router { .. } => "router.order".to_owned(),
+            LabError::Flood { .. } => "flood".to_owned(),
+            LabError::Suite(_) => "suite".to_owned(),
+            LabError::Internal(_) => "harness.internal".to_owned(),
+        };
+        let timeline = &self.world.fabric.timeline;
+        let failure = Failure {
+            actual: error.to_string(),
+            nearby: timeline.around(timeline.end().saturating_sub(1), 5, 0),
+            log_tail: log_tails(timeline, timeline.end()),
+            ..Failure::default()
+        };
+        let reason = match error {
+            LabError::Environment { problem, remedy, .. } => format!("{problem}; {remedy}"),
+            error => error.to_string(),
+        };
+        Verdict::error(cause, reason).with_failure(failure)
+    }
+
+    /// Carries out a list of steps, up to the first that is not satisfied.
+    pub(crate) fn steps(&mut self, list: &'a [Spanned<Step>]) -> Result<(), Stop> {
+        for step in list {
+            if let Step::Group(group) = &step.value {
+                self.steps(&group.steps)?;
+                continue;
+            }
+            let at = self.world.now();
+            let place = format!("{}:{}", step.span.file.path.display(), step.span.line);
+            self.world.fabric.timeline.push(at, What::Step { place, text: step.value.to_string() });
+            let matched_before = self.last_match;
+            steps::carry_out(self, step)?;
+            self.just_matched = self.last_match != matched_before;
+        }
+        Ok(())
+    }
+
+    /// Tells each router's side of the wire which addresses there are.
+    fn greet_routers(&mut self) -> Result<(), LabError> {
+        for name in self.routers.keys() {
+            let id = self.world.fabric.station(name)?;
+            let neighbours = self.world.fabric.neighbours(id);
+            self.world.driver().neighbours(name, neighbours)?;
+        }
+        Ok(())
+    }
+
+    /// Brings every router that was started back to its initial state; names those that would not.
+    fn reset_routers(&mut self) -> Vec<String> {
+        let started: Vec<String> =
+            self.routers.iter().filter(|(_, part)| part.started).map(|(name, _)| name.clone()).collect();
+        started.into_iter().filter(|name| steps::lifecycle::kill(self, name).is_err()).collect()
+    }
+
+    /// A failure at a step, with what the record says around it.
+    pub(crate) fn failed(
+        &self,
+        span: &Span,
+        step: &Step,
+        reason: String,
+        expected: Vec<String>,
+        actual: String,
+        comparison: Option<(usize, Comparison)>,
+    ) -> Stop {
+        let timeline = &self.world.fabric.timeline;
+        let (center, comparison) = match comparison {
+            Some((index, comparison)) => (index, Some(comparison)),
+            None => (timeline.end().saturating_sub(1), None),
+        };
+        let step = StepRef {
+            file: span.file.path.display().to_string(),
+            line: span.line,
+            column: span.column,
+            text: step.to_string(),
+        };
+        let failure = Failure {
+            step: Some(step),
+            expected,
+            actual,
+            comparison,
+            nearby: timeline.around(center, 2, 2),
+            log_tail: Vec::new(),
+        };
+        Stop::Failed { reason, failure: Box::new(failure) }
+    }
+}
+
+fn render_config(template: &str, station: &Station, name: &str) -> Result<String, LabError> {
+    render::render_text(template, station).map_err(|error| LabError::Router {
+        node: name.to_owned(),
+        problem: format!("its configuration template: {error}"),
+    })
+}
+
+/// The last log lines of every node, before position `end`.
+fn log_tails(timeline: &Timeline, end: usize) -> Vec<NodeLog> {
+    const LINES: usize = 10;
+    let mut tails: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for entry in timeline.entries().iter().take(end) {
+        if let What::Log { node, line } = &entry.what {
+            tails.entry(node).or_default().push(line.clone());
+        }
+    }
+    tails
+        .into_iter()
+        .map(|(node, mut lines)| NodeLog {
+            node: node.to_owned(),
+            lines: lines.split_off(lines.len().saturating_sub(LINES)),
+        })
+        .collect()
+}

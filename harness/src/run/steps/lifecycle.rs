@@ -1,0 +1,147 @@
+//! `start`, `stop`, `kill`, `restart`, `ready`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::agent::protocol::{Action, Outcome};
+use crate::run::case::{CaseRun, ROUTER_PATIENCE, RouterPart, Stop};
+use crate::subject::render;
+use crate::suite::{ReadyStep, Spanned, Step};
+use crate::world::LabError;
+
+/// Starts a node; a router has its configuration when this returns.
+pub(crate) fn start(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
+    let id = run.world.fabric.station(node)?;
+    let now = run.world.now();
+    run.world.spare(node);
+    run.world.fabric.start(id, now)?;
+    let Some(part) = run.routers.get_mut(node) else { return Ok(()) };
+    part.started = true;
+    let actions = part.implementation.start.clone();
+    order_all(run, node, &actions).map(drop)
+}
+
+/// Stops a node in an orderly way.
+pub(crate) fn stop(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
+    end(run, node, true, |part| part.implementation.stop.clone())
+}
+
+/// Stops a node without a goodbye.
+pub(crate) fn kill(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
+    end(run, node, false, |part| part.implementation.kill.clone())
+}
+
+fn end(
+    run: &mut CaseRun<'_>,
+    node: &str,
+    goodbye: bool,
+    actions: impl Fn(&RouterPart) -> Vec<Value>,
+) -> Result<(), LabError> {
+    let id = run.world.fabric.station(node)?;
+    if !goodbye {
+        // Nothing of what it still says counts.
+        let now = run.world.now();
+        run.world.fabric.stop(id, now, false);
+    }
+    if let Some(part) = run.routers.get_mut(node).filter(|part| part.started) {
+        part.started = false;
+        let actions = actions(part);
+        for process in part.implementation.processes.clone() {
+            run.world.condemn(&format!("{node}/{process}"));
+        }
+        order_all(run, node, &actions)?;
+    }
+    if goodbye {
+        let now = run.world.now();
+        run.world.fabric.stop(id, now, true);
+    }
+    Ok(())
+}
+
+/// Waits until nodes are ready. Built-in peers are as soon as they run.
+pub(crate) fn ready<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ready: &ReadyStep) -> Result<(), Stop> {
+    const POLL: Duration = Duration::from_millis(20);
+    let limit = ready.within.as_ref().map_or(ROUTER_PATIENCE, |within| run.bound(Some(within)));
+    let deadline = run.world.now() + limit;
+    for node in &ready.nodes {
+        let Some(part) = run.routers.get(node) else { continue };
+        let probes = part.implementation.ready.clone();
+        loop {
+            let problem = match order_all(run, node, &probes) {
+                Ok(_) => break,
+                Err(LabError::Router { problem, .. }) => problem,
+                Err(other) => return Err(other.into()),
+            };
+            if run.world.now() >= deadline {
+                let expected = vec![format!("`{node}` is ready within {limit:?}")];
+                return Err(run.failed(
+                    &step.span,
+                    &step.value,
+                    format!("`{node}` is not ready"),
+                    expected,
+                    problem,
+                    None,
+                ));
+            }
+            let pause = run.world.now() + POLL;
+            run.world.pump_until(pause)?;
+        }
+    }
+    Ok(())
+}
+
+/// Renders actions for a node and has its agent carry them out, in one round trip.
+///
+/// # Errors
+/// [`LabError::Router`] with what the first action that failed has to say.
+pub(crate) fn order_all(run: &mut CaseRun<'_>, node: &str, actions: &[Value]) -> Result<Vec<Outcome>, LabError> {
+    let broken = |problem: String| LabError::Router { node: node.to_owned(), problem };
+    let station = run.stations.get(node).ok_or_else(|| broken("has no addresses".to_owned()))?;
+    let actions = render(actions, station).map_err(broken)?;
+    if actions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let shown: Vec<Action> = actions.clone();
+    let outcome = run.world.order(node, Action::Batch { actions, keep_going: false }, ROUTER_PATIENCE)?;
+    match outcome {
+        Outcome::Batch { outcomes } => match outcomes.iter().position(Outcome::failed) {
+            Some(index) => {
+                let action = shown.get(index).map_or_else(|| "?".to_owned(), describe);
+                Err(broken(format!("{action} failed: {}", words(&outcomes[index]))))
+            }
+            None => Ok(outcomes),
+        },
+        other => Err(broken(words(&other))),
+    }
+}
+
+/// An action in a few words, without file contents (they may hold secrets).
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Exec { argv, .. } => format!("`{}`", argv.join(" ")),
+        Action::Spawn { name, .. } => format!("starting {name}"),
+        Action::Kill { name, signal, .. } => format!("signal {signal} to {name}"),
+        Action::Write { path, .. } => format!("writing {path}"),
+        Action::Vty { socket, .. } => format!("commands to {socket}"),
+        Action::Mkdir { path, .. } => format!("making {path}"),
+        Action::Remove { paths } => format!("removing {}", paths.join(", ")),
+        Action::Read { path, .. } => format!("reading {path}"),
+        Action::Batch { .. } | Action::Ping {} | Action::Shutdown {} => "an order".to_owned(),
+    }
+}
+
+/// What a failed outcome has to say.
+fn words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Failed { reason } => reason.clone(),
+        Outcome::Exec { status, stdout, stderr, overrun, .. } => {
+            let over = if *overrun { ", its time was over" } else { "" };
+            format!("{status:?}{over}: {} {}", stderr.trim(), stdout.trim())
+        }
+        Outcome::Vty { replies } => replies.last().map_or_else(String::new, |reply| {
+            format!("`{}` was answered with status {}: {}", reply.command, reply.status, reply.output.trim())
+        }),
+        other => format!("{other:?}"),
+    }
+}
