@@ -55,9 +55,13 @@ impl fmt::Display for Step {
                 optional(f, ", whose output ", step.stdout.as_ref())
             }
             Step::Note(text) => f.write_str(text),
-            Step::Group(group) => write!(f, "{} ({} steps)", group.name, group.steps.len()),
+            Step::Group(group) => write!(f, "{} ({} step{})", group.name, group.steps.len(), plural(group.steps.len())),
         }
     }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// `hub`, `hub and spoke`, `a, b and c`.
@@ -199,7 +203,7 @@ impl fmt::Display for SendStep {
                     write_list(f, fields, ", ")?;
                 }
                 if let Some(cies) = cies {
-                    write!(f, ", {} CIE{}", cies.len(), if cies.len() == 1 { "" } else { "s" })?;
+                    write!(f, ", {} CIE{}", cies.len(), plural(cies.len()))?;
                 }
                 if let Some(extensions) = extensions {
                     f.write_str(", extensions: ")?;
@@ -207,7 +211,7 @@ impl fmt::Display for SendStep {
                 }
             }
             SendContent::Raw(octets) => {
-                write!(f, "{} octets", octets.len())?;
+                write!(f, "{} octet{}", octets.len(), plural(octets.len()))?;
                 optional(f, " to ", self.to.as_ref())?;
             }
             SendContent::Packet(name) => {
@@ -234,10 +238,10 @@ impl fmt::Display for ExtensionSpec {
         write!(f, "type {}", self.kind)?;
         match &self.content {
             ExtensionContent::Empty => f.write_str(" empty"),
-            ExtensionContent::Octets(octets) => write!(f, " with {} octets", octets.len()),
+            ExtensionContent::Octets(octets) => write!(f, " with {} octet{}", octets.len(), plural(octets.len())),
             // Never the text itself: descriptions go into reports.
             ExtensionContent::Secret(_) => f.write_str(" with a secret"),
-            ExtensionContent::Cies(cies) => write!(f, " with {} CIEs", cies.len()),
+            ExtensionContent::Cies(cies) => write!(f, " with {} CIE{}", cies.len(), plural(cies.len())),
         }
     }
 }
@@ -248,7 +252,7 @@ impl fmt::Display for Mutation {
             Mutation::Set(field) => write!(f, "{field}"),
             Mutation::Flip { offset, bit } => write!(f, "bit {bit} of octet {offset} turned over"),
             Mutation::Truncate { to } => write!(f, "cut to {to} octets"),
-            Mutation::Append(octets) => write!(f, "{} octets added", octets.len()),
+            Mutation::Append(octets) => write!(f, "{} octet{} added", octets.len(), plural(octets.len())),
             Mutation::Fix(what) => {
                 f.write_str("calculated again: ")?;
                 write_list(f, what, " and ")

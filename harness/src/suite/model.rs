@@ -124,7 +124,7 @@ impl WorldKind {
     pub const ALL: [WorldKind; 4] = [WorldKind::Sim, WorldKind::Replay, WorldKind::Real, WorldKind::Live];
 
     /// The word in suites and on the command line.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             WorldKind::Sim => "sim",
             WorldKind::Replay => "replay",
@@ -151,7 +151,7 @@ pub enum ClockKind {
 
 impl ClockKind {
     /// The word in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             ClockKind::Virtual => "virtual",
             ClockKind::Real => "real",
@@ -216,7 +216,7 @@ pub enum Role {
 
 impl Role {
     /// The word in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Role::Hub => "hub",
             Role::Spoke => "spoke",
@@ -443,7 +443,7 @@ pub enum VerdictOnFail {
 
 impl VerdictOnFail {
     /// The word in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             VerdictOnFail::Fail => "fail",
             VerdictOnFail::Warn => "warn",
@@ -467,7 +467,7 @@ pub enum Level {
 
 impl Level {
     /// The word in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Level::Must => "must",
             Level::Should => "should",

@@ -129,7 +129,7 @@ impl Msg {
     ];
 
     /// The name in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Msg::ResolutionRequest => "nhrp.resolution_request",
             Msg::ResolutionReply => "nhrp.resolution_reply",

@@ -147,7 +147,7 @@ impl fmt::Display for Matcher {
                 f.write_str("is the octets ")?;
                 write_hex(f, octets)
             }
-            Matcher::Bind(name) => write!(f, "is anything, kept as ${name}"),
+            Matcher::Bind(name) => write!(f, "is kept as ${name}"),
             Matcher::Var(name) => write!(f, "is ${name}"),
             Matcher::Contains(rows) => {
                 f.write_str("contains ")?;

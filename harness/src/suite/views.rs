@@ -1,0 +1,88 @@
+//! The neutral state views and their columns. An implementation's adapter fills them; what it can not say it leaves out.
+
+use crate::dissect::catalogue::FieldKind;
+
+/// A table that `state` can ask for.
+pub struct View {
+    /// Name in suites.
+    pub name: &'static str,
+    /// What a line stands for.
+    pub doc: &'static str,
+    /// Its columns.
+    pub columns: &'static [Column],
+}
+
+/// A column of a view.
+pub struct Column {
+    /// Name in suites.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: ValueKind,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// What a field or a column holds, and therefore how its values are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueKind {
+    /// A field of a packet.
+    Field(FieldKind),
+    /// `true` or `false`.
+    Bool,
+    /// A length of time.
+    Duration,
+    /// The name of a node.
+    Node,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}
+
+const fn column(name: &'static str, kind: ValueKind, doc: &'static str) -> Column {
+    Column { name, kind, doc }
+}
+
+const ADDR: ValueKind = ValueKind::Field(FieldKind::Addr);
+
+/// All views.
+pub static VIEWS: &[View] = &[
+    View {
+        name: "nhrp.cache",
+        doc: "a binding of a protocol address to an NBMA address",
+        columns: &[
+            column("protocol", ADDR, "protocol address, or the first of the prefix"),
+            column("prefix_len", ValueKind::Field(FieldKind::Uint { bits: 8 }), "length of the prefix, bits"),
+            column("nbma", ADDR, "NBMA address that packets go to"),
+            column("claimed_nbma", ADDR, "NBMA address that the registration named, where NAT changed it"),
+            column(
+                "type",
+                ValueKind::Word(&["dynamic", "nhs", "static", "local", "cached", "incomplete", "negative"]),
+                "where it comes from",
+            ),
+            column("remaining", ValueKind::Duration, "time until it expires"),
+            column("unique", ValueKind::Bool, "registered with the U bit"),
+        ],
+    },
+    View {
+        name: "nhrp.nhs",
+        doc: "a next-hop server that the node is a client of",
+        columns: &[
+            column("node", ValueKind::Node, "the node that it is"),
+            column("nbma", ADDR, "its NBMA address"),
+            column("protocol", ADDR, "its protocol address"),
+            column("up", ValueKind::Bool, "it has acknowledged a registration that still holds"),
+            column("priority", ValueKind::Field(FieldKind::Uint { bits: 32 }), "lower is preferred"),
+        ],
+    },
+];
+
+impl View {
+    /// The view of that name.
+    pub fn find(name: &str) -> Option<&'static View> {
+        VIEWS.iter().find(|view| view.name == name)
+    }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}

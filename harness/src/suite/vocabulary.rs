@@ -1,0 +1,580 @@
+//! The vocabulary as data: every mapping of a suite file with its keys.
+//!
+//! The loader refuses a key that is not here and can not ask for one that is not here; the JSON schema is printed from
+//! the same tables. So what is accepted, what is suggested ("did you mean") and what editors know can not drift apart.
+
+use super::model::{ClockKind, Level, Role, VerdictOnFail, WorldKind};
+
+/// A mapping with a fixed set of keys.
+pub(crate) struct Shape {
+    /// Name in the schema and in messages.
+    pub(crate) name: &'static str,
+    /// What it is.
+    pub(crate) doc: &'static str,
+    /// Its keys.
+    pub(crate) keys: &'static [Key],
+}
+
+/// One key of a mapping.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) required: bool,
+    pub(crate) kind: Kind,
+    pub(crate) doc: &'static str,
+}
+
+/// What may stand behind a key.
+pub(crate) enum Kind {
+    /// Words in quotes or not.
+    Text,
+    /// Letters, digits and hyphens, with slashes if `path`.
+    Slug { path: bool },
+    /// A name of a node, link, mark or packet.
+    Name,
+    /// A whole number, decimal or `0x`.
+    Int,
+    /// `true` or `false`.
+    Bool,
+    /// `true`.
+    True,
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A duration with unit or parameter.
+    Duration,
+    /// `5%`.
+    Percent,
+    /// An IP address.
+    Addr,
+    /// An IP address with a prefix length.
+    Cidr,
+    /// Octets in hexadecimal.
+    Hex,
+    /// Any scalar.
+    Scalar,
+    /// A value of a field: a scalar, or `hex: ".."`.
+    Value,
+    /// What a field is held against.
+    Matcher,
+    /// A mapping.
+    Map(&'static Shape),
+    /// A mapping of which exactly one key is there.
+    One(&'static Shape),
+    /// A list of steps. A kind of its own, because a constant can not go round in a circle (steps, group, steps).
+    Steps,
+    /// A mapping from names or field paths.
+    Dict(&'static Kind),
+    /// A list.
+    List(&'static Kind),
+    /// A list, or a single item without brackets.
+    OneOrMany(&'static Kind),
+    /// Either.
+    Either(&'static [Kind]),
+}
+
+impl Shape {
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + Clone {
+        self.keys.iter().map(|key| key.name)
+    }
+}
+
+const fn must(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, required: true, kind, doc }
+}
+
+const fn may(name: &'static str, kind: Kind, doc: &'static str) -> Key {
+    Key { name, required: false, kind, doc }
+}
+
+pub(crate) const WORLDS: &[&str] =
+    &[WorldKind::Sim.name(), WorldKind::Replay.name(), WorldKind::Real.name(), WorldKind::Live.name()];
+pub(crate) const CLOCKS: &[&str] = &[ClockKind::Virtual.name(), ClockKind::Real.name()];
+pub(crate) const ROLES: &[&str] =
+    &[Role::Hub.name(), Role::Spoke.name(), Role::Host.name(), Role::Nat.name(), Role::Observer.name()];
+pub(crate) const LEVELS: &[&str] = &[Level::Must.name(), Level::Should.name(), Level::May.name(), Level::Goal.name()];
+pub(crate) const KEYWORDS: &[&str] = &["upper", "lower"];
+pub(crate) const MODES: &[&str] = &["multipoint", "p2p"];
+pub(crate) const VERDICTS: &[&str] =
+    &[VerdictOnFail::Fail.name(), VerdictOnFail::Warn.name(), VerdictOnFail::Info.name()];
+pub(crate) const FIXES: &[&str] = &["checksum", "pktsz", "extoff"];
+
+const WORLD_LIST: Kind = Kind::OneOrMany(&Kind::Words(WORLDS));
+const NAMES: Kind = Kind::OneOrMany(&Kind::Name);
+const PARAMS: Kind = Kind::Dict(&Kind::Scalar);
+const MATCHES: Kind = Kind::Dict(&Kind::Matcher);
+const ROWS: Kind = Kind::OneOrMany(&MATCHES);
+const FIELDS: Kind = Kind::Dict(&Kind::Value);
+const AT: Kind = Kind::Either(&[Kind::Duration, Kind::Map(&AT_AFTER)]);
+const COUNT: Kind = Kind::Either(&[Kind::Int, Kind::One(&COUNT_RANGE)]);
+const KEY: Kind = Kind::Either(&[Kind::Int, Kind::Words(&["none"])]);
+
+pub(crate) static SUITE: Shape = Shape {
+    name: "suite",
+    doc: "One suite over one topology.",
+    keys: &[
+        must("schema", Kind::Int, "Version of this vocabulary: 1."),
+        must("suite", Kind::Slug { path: true }, "The file's path under suites/ without the extension."),
+        must("title", Kind::Text, "One line."),
+        may("purpose", Kind::Text, "What the suite is for."),
+        may("problems", Kind::Text, "What goes wrong in a network whose equipment fails it."),
+        must("worlds", WORLD_LIST, "Where the cases may run."),
+        may("clock", Kind::Words(CLOCKS), "The clock that every case needs, if it matters."),
+        may("seed", Kind::Int, "Default seed."),
+        may("params", PARAMS, "Named values, used as $name; durations with their unit."),
+        may("needs", Kind::OneOrMany(&Kind::Text), "Capabilities that every case needs."),
+        must("topology", Kind::Map(&TOPOLOGY), "Nodes and links."),
+        may("defaults", Kind::Map(&DEFAULTS), "What steps leave out."),
+        must("cases", Kind::List(&Kind::Map(&CASE)), "The cases."),
+    ],
+};
+
+pub(crate) static DEFAULTS: Shape = Shape {
+    name: "defaults",
+    doc: "What steps leave out.",
+    keys: &[
+        may("within", Kind::Duration, "Upper bound of a wait."),
+        may("tolerance", Kind::Map(&TOLERANCE), "Slack of instants in real time."),
+    ],
+};
+
+pub(crate) static TOLERANCE: Shape = Shape {
+    name: "tolerance",
+    doc: "Slack of an instant or a period.",
+    keys: &[
+        may("abs", Kind::Duration, "A fixed part."),
+        may("pct", Kind::Int, "A part of the length measured, in per cent."),
+    ],
+};
+
+pub(crate) static TOPOLOGY: Shape = Shape {
+    name: "topology",
+    doc: "Nodes and links; in a case, what differs from the suite's.",
+    keys: &[
+        may("nodes", Kind::Dict(&Kind::Map(&NODE)), "The nodes by name."),
+        may("links", Kind::List(&Kind::Map(&LINK)), "The links; in a case they are merged by name."),
+    ],
+};
+
+// Nothing is required here, because a case may change a single key; completeness is checked after merging.
+pub(crate) static NODE: Shape = Shape {
+    name: "node",
+    doc: "A node.",
+    keys: &[
+        may("role", Kind::Words(ROLES), "Its part."),
+        may("bind", Kind::Name, "Who plays it: subject, peer, reference, or the name of an implementation."),
+        may("scripted", Kind::Bool, "The harness plays it: it does only what `send` makes it do."),
+        may("nbma", Kind::Addr, "Address on the underlay."),
+        may("tunnel", Kind::Cidr, "Address in the tunnel, with prefix length."),
+        may("key", KEY, "GRE key."),
+        may("mode", Kind::Words(MODES), "Kind of tunnel."),
+        may("nhs", Kind::List(&Kind::Map(&NHS)), "Next-hop servers."),
+        may("nhrp", Kind::Map(&NHRP), "NHRP parameters."),
+        may("mtu", Kind::Int, "MTU of the tunnel."),
+    ],
+};
+
+pub(crate) static NHS: Shape = Shape {
+    name: "nhs",
+    doc: "A next-hop server of a node.",
+    keys: &[
+        must("node", Kind::Name, "The node that is it."),
+        may("priority", Kind::Int, "Lower is preferred; 0 if left out."),
+    ],
+};
+
+pub(crate) static NHRP: Shape = Shape {
+    name: "nhrp",
+    doc: "NHRP parameters of a node.",
+    keys: &[
+        may("hold", Kind::Duration, "Holding time that it announces."),
+        may("auth", Kind::Either(&[Kind::Text, Kind::Words(&["none"])]), "Cisco authentication string, 1 to 8 octets."),
+        may("network_id", Kind::Int, "Network id, local to the node."),
+        may("unique", Kind::Bool, "Registers with the U bit; true if left out."),
+        may("refresh", Kind::Duration, "Period of registration, where it is not a third of the holding time."),
+    ],
+};
+
+pub(crate) static LINK: Shape = Shape {
+    name: "link",
+    doc: "A link. Nodes that no link names hang on the only one.",
+    keys: &[
+        must("name", Kind::Name, "Its name."),
+        may("ends", Kind::List(&Kind::Text), "What hangs on it, as node:nbma."),
+        may("delay", Kind::Duration, "Delay one way."),
+        may("loss", Kind::Percent, "Loss from the start."),
+        may("mtu", Kind::Int, "MTU."),
+        may("capture", Kind::Bool, "Keep everything on it, so that it can be expected."),
+    ],
+};
+
+pub(crate) static CASE: Shape = Shape {
+    name: "case",
+    doc: "One rule, judged.",
+    keys: &[
+        must("id", Kind::Slug { path: false }, "Slug, unique in the suite."),
+        must("title", Kind::Text, "The rule in one sentence."),
+        must("cites", Kind::List(&Kind::Map(&CITE)), "Where the rule stands."),
+        may("interpretation", Kind::Text, "Which reading was chosen where the text allows several."),
+        may("worlds", WORLD_LIST, "Narrower than the suite's."),
+        may("clock", Kind::Words(CLOCKS), "The clock it needs."),
+        may("timeout", Kind::Duration, "Hard stop."),
+        may("tags", Kind::OneOrMany(&Kind::Text), "Words for --tag."),
+        may("topology", Kind::Map(&TOPOLOGY), "What differs from the suite's."),
+        may("params", PARAMS, "What differs from the suite's."),
+        may("needs", Kind::OneOrMany(&Kind::Text), "Capabilities beyond the suite's."),
+        must("steps", Kind::Steps, "What happens."),
+        may("teardown", Kind::Steps, "Runs always, at the very end."),
+        may("control", Kind::Steps, "Runs after the steps: shows that what did not come would have been seen."),
+        may("verdict_on_fail", Kind::Words(VERDICTS), "The verdict when a step fails; fail if left out."),
+    ],
+};
+
+pub(crate) static CITE: Shape = Shape {
+    name: "cite",
+    doc: "A sentence that the case stands on.",
+    keys: &[
+        must("spec", Kind::Text, "Specification, such as rfc2332."),
+        must("section", Kind::Text, "Section, in quotes."),
+        must("level", Kind::Words(LEVELS), "Strength."),
+        may("keyword", Kind::Words(KEYWORDS), "lower: the text has no capitalised keyword."),
+        may("quote", Kind::Text, "Enough words to find the sentence."),
+        may("requirement", Kind::Text, "Id in the catalogue of requirements."),
+    ],
+};
+
+pub(crate) static STEP: Shape = Shape {
+    name: "step",
+    doc: "One step: exactly one verb.",
+    keys: &[
+        may("start", NAMES, "Start nodes."),
+        may("stop", NAMES, "Stop nodes in an orderly way."),
+        may("kill", NAMES, "Stop nodes with no goodbye."),
+        may("restart", NAMES, "Stop and start nodes."),
+        may("ready", Kind::Either(&[NAMES, Kind::Map(&READY)]), "Wait until nodes are ready."),
+        may("send", Kind::Map(&SEND), "A scripted node emits a packet."),
+        may("expect", Kind::Map(&EXPECT), "A packet has to come."),
+        may("expect_none", Kind::Map(&EXPECT_NONE), "A packet must not come."),
+        may("expect_every", Kind::Map(&EXPECT_EVERY), "A packet has to come at a steady pace."),
+        may("state", Kind::Map(&STATE), "A view of a node's state has to hold."),
+        may("advance", Kind::Duration, "Move virtual time."),
+        may("wait", Kind::Map(&WAIT), "Let time pass."),
+        may("impair", Kind::Map(&IMPAIR), "Make a link worse."),
+        may("heal", Kind::Either(&[Kind::Name, Kind::Map(&HEAL)]), "Make a link whole again."),
+        may("mark", Kind::Name, "Give this instant a name."),
+        may("measure", Kind::Map(&MEASURE), "Hold the time between two instants against bounds."),
+        may("exec", Kind::Map(&EXEC), "Run a program in a node."),
+        may("note", Kind::Text, "A line for the timeline."),
+        may("group", Kind::Map(&GROUP), "Steps under one name."),
+    ],
+};
+
+pub(crate) static READY: Shape = Shape {
+    name: "ready",
+    doc: "Nodes that have to be ready.",
+    keys: &[must("nodes", NAMES, "Who."), may("within", Kind::Duration, "Until when.")],
+};
+
+pub(crate) static SEND: Shape = Shape {
+    name: "send",
+    doc: "A packet to be emitted; exactly one of `msg`, `raw` and `packet` says what it is made of.",
+    keys: &[
+        must("from", Kind::Name, "The scripted node."),
+        may("to", Kind::Name, "The node it is addressed to."),
+        may("on", Kind::Name, "The link, where the node has several."),
+        may("msg", Kind::Words(SENDABLE), "A message by its fields."),
+        may("raw", Kind::Hex, "The payload of GRE, octet by octet."),
+        may("packet", Kind::Name, "A packet seen or sent before."),
+        may("reply_to", Kind::Name, "The packet that the message answers."),
+        may("fields", FIELDS, "Fields that differ from what the node would send."),
+        may("extensions", Kind::List(&Kind::Map(&EXTENSION)), "The extensions, in order and complete."),
+        may("cies", Kind::List(&FIELDS), "The CIEs of the mandatory part, complete."),
+        may("gre", Kind::Map(&GRE), "GRE header, where it differs from the node's."),
+        may("mutate", Kind::List(&Kind::One(&MUTATION)), "Changes to the octets, in order."),
+        may("as", Kind::Name, "Name under which the packet is known afterwards."),
+    ],
+};
+
+/// Messages that can be sent: every single type, no wildcards.
+pub(crate) const SENDABLE: &[&str] = &[
+    "nhrp.resolution_request",
+    "nhrp.resolution_reply",
+    "nhrp.registration_request",
+    "nhrp.registration_reply",
+    "nhrp.purge_request",
+    "nhrp.purge_reply",
+    "nhrp.error_indication",
+    "nhrp.traffic_indication",
+];
+
+/// Messages that can be looked for.
+pub(crate) const MESSAGES: &[&str] = &[
+    "nhrp.resolution_request",
+    "nhrp.resolution_reply",
+    "nhrp.registration_request",
+    "nhrp.registration_reply",
+    "nhrp.purge_request",
+    "nhrp.purge_reply",
+    "nhrp.error_indication",
+    "nhrp.traffic_indication",
+    "nhrp",
+    "nhrp.*",
+    "gre",
+];
+
+pub(crate) static GRE: Shape =
+    Shape { name: "gre", doc: "GRE header of a sent packet.", keys: &[must("key", KEY, "The key, or none.")] };
+
+pub(crate) static EXTENSION: Shape = Shape {
+    name: "extension",
+    doc: "An extension of a sent message; at most one of `value`, `secret` and `cies`.",
+    keys: &[
+        must("type", Kind::Either(&[Kind::Int, Kind::Text]), "Its name or number."),
+        may("compulsory", Kind::Bool, "The compulsory bit, where it is not the type's usual one."),
+        may("value", Kind::Hex, "Its value, octet by octet."),
+        may("secret", Kind::Text, "A Cisco authentication string."),
+        may("cies", Kind::List(&FIELDS), "A list of CIEs."),
+    ],
+};
+
+pub(crate) static MUTATION: Shape = Shape {
+    name: "mutation",
+    doc: "A change to the octets of an NHRP message.",
+    keys: &[
+        may("set", Kind::Map(&SET), "Write a field in place; lengths and checksum stay."),
+        may("flip", Kind::Map(&FLIP), "Turn one bit over."),
+        may("truncate", Kind::Map(&TRUNCATE), "Cut."),
+        may("append", Kind::Map(&APPEND), "Add octets."),
+        may("fix", Kind::OneOrMany(&Kind::Words(FIXES)), "Calculate fields again."),
+    ],
+};
+
+pub(crate) static SET: Shape = Shape {
+    name: "set",
+    doc: "A field to be written.",
+    keys: &[must("field", Kind::Text, "Its path."), must("value", Kind::Value, "What to write.")],
+};
+
+pub(crate) static FLIP: Shape = Shape {
+    name: "flip",
+    doc: "A bit to be turned over.",
+    keys: &[
+        must("offset", Kind::Int, "Octet from the start of the NHRP message."),
+        must("bit", Kind::Int, "0 (most significant) to 7."),
+    ],
+};
+
+pub(crate) static TRUNCATE: Shape =
+    Shape { name: "truncate", doc: "Where to cut.", keys: &[must("to", Kind::Int, "Octets that are left.")] };
+
+pub(crate) static APPEND: Shape =
+    Shape { name: "append", doc: "What to add.", keys: &[must("hex", Kind::Hex, "The octets.")] };
+
+/// The keys that every look at packets has.
+macro_rules! pattern_keys {
+    ($($key:expr),* $(,)?) => {
+        &[
+            may("on", Kind::Name, "The link or node where it is seen."),
+            may("from", Kind::Name, "The node that sent it."),
+            may("to", Kind::Name, "The node it is addressed to."),
+            may("msg", Kind::Words(MESSAGES), "What it is."),
+            may("match", MATCHES, "Its fields."),
+            $($key),*
+        ]
+    };
+}
+
+pub(crate) static PATTERN: Shape = Shape { name: "pattern", doc: "What a packet looks like.", keys: pattern_keys![] };
+
+pub(crate) static EXPECT: Shape = Shape {
+    name: "expect",
+    doc: "A packet that has to come.",
+    keys: pattern_keys![
+        may("any_of", Kind::List(&Kind::Map(&PATTERN)), "Alternatives, for what the rest leaves open."),
+        may("within", Kind::Duration, "Upper bound, from the end of the previous step."),
+        may("at", AT, "The instant, from the start of the case or from `after`."),
+        may("after", Kind::Name, "The mark or packet to count from."),
+        may("tolerance", Kind::Map(&TOLERANCE), "Slack of `at`."),
+        may("count", COUNT, "How many."),
+        may("as", Kind::Name, "Name under which the packet is known afterwards."),
+    ],
+};
+
+pub(crate) static EXPECT_NONE: Shape = Shape {
+    name: "expect_none",
+    doc: "A packet that must not come.",
+    keys: pattern_keys![
+        may("any_of", Kind::List(&Kind::Map(&PATTERN)), "Alternatives, each as bad."),
+        must("for", Kind::Duration, "How long."),
+        may("because", Kind::Text, "Why the absence proves something without a control."),
+    ],
+};
+
+pub(crate) static EXPECT_EVERY: Shape = Shape {
+    name: "expect_every",
+    doc: "Packets that have to come at a steady pace.",
+    keys: pattern_keys![
+        must("period", Kind::Duration, "Time between one and the next."),
+        may("tolerance", Kind::Map(&TOLERANCE), "Slack of the period."),
+        must("times", Kind::Int, "How many periods."),
+        may("after", Kind::Name, "The mark or packet from which the first period counts."),
+    ],
+};
+
+pub(crate) static AT_AFTER: Shape = Shape {
+    name: "at",
+    doc: "An instant.",
+    keys: &[
+        may("after", Kind::Name, "The mark or packet to count from; the case's start if left out."),
+        must("is", Kind::Duration, "How long after it."),
+    ],
+};
+
+pub(crate) static COUNT_RANGE: Shape = Shape {
+    name: "count",
+    doc: "A range of numbers.",
+    keys: &[
+        may("ge", Kind::Int, "At least."),
+        may("le", Kind::Int, "At most."),
+        may("between", Kind::List(&Kind::Int), "Both ends included."),
+    ],
+};
+
+pub(crate) static STATE: Shape = Shape {
+    name: "state",
+    doc: "A question to a view; exactly one of `equals`, `contains`, `present` and `absent`.",
+    keys: &[
+        must("node", Kind::Name, "Whom."),
+        must("view", Kind::Text, "Which table."),
+        may("where", MATCHES, "The lines looked at."),
+        may("equals", ROWS, "These lines in any order, and no others."),
+        may("contains", ROWS, "These lines, and perhaps others."),
+        may("present", Kind::True, "At least one line."),
+        may("absent", Kind::True, "No line."),
+        may("within", Kind::Duration, "It must hold at the latest then."),
+        may("hold_for", Kind::Duration, "It must hold so long without a break."),
+        may("at", AT, "It must hold at this instant."),
+        may("because", Kind::Text, "Why an absence proves something without a control."),
+    ],
+};
+
+pub(crate) static WAIT: Shape = Shape {
+    name: "wait",
+    doc: "Time that passes.",
+    keys: &[
+        must("for", Kind::Duration, "How long."),
+        must("because", Kind::Text, "Why nothing better than waiting will do."),
+    ],
+};
+
+pub(crate) static IMPAIR: Shape = Shape {
+    name: "impair",
+    doc: "What a link does to packets from now on.",
+    keys: &[
+        must("link", Kind::Name, "The link."),
+        may("from", Kind::Name, "Only packets of this node."),
+        may("to", Kind::Name, "Only packets to this node."),
+        may("loss", Kind::Percent, "Share that is lost."),
+        may("delay", Kind::Duration, "More delay."),
+        may("jitter", Kind::Duration, "Delay varies by up to so much."),
+        may("duplicate", Kind::Percent, "Share that comes twice."),
+        may("reorder", Kind::Percent, "Share that overtakes others."),
+        may("corrupt", Kind::Percent, "Share with one bit turned over."),
+        may("block", Kind::True, "Nothing passes."),
+        may("for", Kind::Duration, "Heals by itself after so long."),
+    ],
+};
+
+pub(crate) static HEAL: Shape =
+    Shape { name: "heal", doc: "A link to be made whole.", keys: &[must("link", Kind::Name, "The link.")] };
+
+pub(crate) static MEASURE: Shape = Shape {
+    name: "measure",
+    doc: "A time to be measured.",
+    keys: &[
+        must("from", Kind::Name, "Mark or packet."),
+        must("to", Kind::Name, "Mark or packet."),
+        may("at_most", Kind::Duration, "Upper bound."),
+        may("at_least", Kind::Duration, "Lower bound."),
+        must("name", Kind::Slug { path: false }, "Name of the metric."),
+    ],
+};
+
+pub(crate) static EXEC: Shape = Shape {
+    name: "exec",
+    doc: "A program to be run.",
+    keys: &[
+        must("node", Kind::Name, "Where."),
+        must("argv", Kind::List(&Kind::Scalar), "Program and arguments; there is no shell."),
+        may("exit", Kind::Int, "Exit code; 0 if left out."),
+        may("stdout", Kind::Matcher, "What its output must be: a text, or {text: part of it}."),
+    ],
+};
+
+pub(crate) static GROUP: Shape = Shape {
+    name: "group",
+    doc: "Steps under one name.",
+    keys: &[must("name", Kind::Text, "Name."), must("steps", Kind::Steps, "The steps.")],
+};
+
+pub(crate) static MATCHER: Shape = Shape {
+    name: "matcher",
+    doc: "What a field is held against; exactly one key, or `mask` with `is`.",
+    keys: &[
+        may("ge", Kind::Value, "At least."),
+        may("gt", Kind::Value, "More."),
+        may("le", Kind::Value, "At most."),
+        may("lt", Kind::Value, "Less."),
+        may("between", Kind::List(&Kind::Value), "Both ends included."),
+        may("one_of", Kind::List(&Kind::Value), "Equal to one of them."),
+        may("not", Kind::Matcher, "Anything but."),
+        may("mask", Kind::Int, "Bits looked at."),
+        may("is", Kind::Int, "What they must be."),
+        may("len", Kind::Int, "So many octets or elements."),
+        may("hex", Kind::Hex, "These octets."),
+        may("bind", Kind::Name, "Anything; later steps know it as $name."),
+        may("contains", ROWS, "Each group is met by an element of its own."),
+        may("exactly", ROWS, "As many elements as groups, in this order."),
+        may("text", Kind::Text, "Contains this text; for exec only."),
+    ],
+};
+
+/// Every shape by name, for the schema's definitions.
+pub(crate) static SHAPES: &[&Shape] = &[
+    &SUITE,
+    &DEFAULTS,
+    &TOLERANCE,
+    &TOPOLOGY,
+    &NODE,
+    &NHS,
+    &NHRP,
+    &LINK,
+    &CASE,
+    &CITE,
+    &STEP,
+    &READY,
+    &SEND,
+    &GRE,
+    &EXTENSION,
+    &MUTATION,
+    &SET,
+    &FLIP,
+    &TRUNCATE,
+    &APPEND,
+    &PATTERN,
+    &EXPECT,
+    &EXPECT_NONE,
+    &EXPECT_EVERY,
+    &AT_AFTER,
+    &COUNT_RANGE,
+    &STATE,
+    &WAIT,
+    &IMPAIR,
+    &HEAL,
+    &MEASURE,
+    &EXEC,
+    &GROUP,
+    &MATCHER,
+];
