@@ -186,6 +186,7 @@ impl fmt::Display for StateStep {
         }
         optional(f, ", within ", self.within.as_ref())?;
         optional(f, ", ", self.at.as_ref())?;
+        optional(f, ", which begins ", self.turns.as_ref())?;
         optional(f, ", and stays so for ", self.hold_for.as_ref())
     }
 }

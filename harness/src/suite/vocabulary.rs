@@ -456,6 +456,7 @@ pub(crate) static STATE: Shape = Shape {
         may("within", Kind::Duration, "It must hold at the latest then."),
         may("hold_for", Kind::Duration, "It must hold so long without a break."),
         may("at", AT, "It must hold at this instant."),
+        may("turns", AT, "It must become true at this instant, and not before."),
         may("because", Kind::Text, "Why an absence proves something without a control."),
     ],
 };

@@ -239,13 +239,16 @@ impl Reader {
         let within = self.read(&map, "within", Self::duration);
         let hold_for = self.read(&map, "hold_for", Self::duration);
         let at = self.read(&map, "at", |r, node| r.at(node, None));
-        if map.has("at") && map.has("within") {
-            let what = "`at` and `within` exclude each other";
+        let turns = self.read(&map, "turns", |r, node| r.at(node, None));
+        let when = map.present(&["within", "at", "turns"]);
+        if when.len() > 1 {
+            let what = format!("{} exclude each other", listed(when, "and"));
             self.complain(Diagnostic::new("suite::one_key", &node.span, what, "an instant or an upper bound"));
         }
         let (place, check) = (place?, check?);
-        self.note_absence(&place, view.name, &check, because.is_some(), entry);
-        Some(StateStep { node: place, view: view.name.to_owned(), filter, check, within, hold_for, at, because })
+        // What turns absent was there before, and that is looked at too.
+        self.note_absence(&place, view.name, &check, because.is_some() || turns.is_some(), entry);
+        Some(StateStep { node: place, view: view.name.to_owned(), filter, check, within, hold_for, at, turns, because })
     }
 
     /// An empty table proves something only if the same table is known to show what is there.
