@@ -196,7 +196,7 @@ pub struct Limits {
     pub entries_per_request: usize,
     /// Error Indications sent per second, over all tunnels.
     pub errors_per_second: u32,
-    /// Outputs waiting for the shell; beyond that the oldest kept stay and new ones are counted as lost.
+    /// Outputs that wait for the shell to poll them; when there are so many, new ones are lost and counted.
     pub outputs: usize,
     /// Tunnels of the node.
     pub tunnels: usize,

@@ -7,8 +7,9 @@
 use std::net::IpAddr;
 
 use crate::config::{GreMode, Tunnel};
-use crate::ids::{NhsId, TunnelId};
+use crate::ids::TunnelId;
 use crate::nhrp::cache::{BindingKind, Cache};
+use crate::nhrp::registration::Via;
 
 /// Where a packet for an inner destination goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +23,6 @@ pub enum Adjacency {
     Receive,
     /// Nobody knows.
     Incomplete,
-}
-
-/// A next hop server as the forwarding sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Via {
-    /// The server.
-    pub nhs: NhsId,
-    /// Its NBMA address.
-    pub nbma: IpAddr,
-    /// Lower is preferred.
-    pub priority: u8,
-    /// Whether this node is registered there.
-    pub registered: bool,
 }
 
 /// The forwarding decision. Holds no state yet: the cache and the registrations are the tables.

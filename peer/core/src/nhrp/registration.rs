@@ -27,7 +27,6 @@ use super::reqid::RequestIds;
 use super::{Context, Effect, Reason, Received, auth, fixed};
 use crate::config::{Backoff, Nhs, Tunnel, host_len, is_station};
 use crate::entropy::Entropy;
-use crate::fib::Via;
 use crate::ids::{NhsId, TunnelId};
 use crate::stats::DropReason;
 use crate::time::{Instant, TimerQueue};
@@ -85,6 +84,19 @@ pub struct NhsRow {
     pub public_nbma: Option<IpAddr>,
     /// The last refusal since the last success.
     pub refusal: Option<Refusal>,
+}
+
+/// A next hop server as a way for traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// The server.
+    pub nhs: NhsId,
+    /// Its NBMA address.
+    pub nbma: IpAddr,
+    /// Lower is preferred.
+    pub priority: u8,
+    /// Whether this node is registered there.
+    pub registered: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,7 +214,10 @@ impl Registrations {
         let tunnel = cx.tunnel(received.tunnel).ok_or(DropReason::UnknownTunnel)?;
         let reply = message.mandatory().ok_or(DropReason::ReplyMismatch)?;
         // NHRP-5.2.0.1-08: id and source must both be those of an outstanding request.
-        let (id, client) = self.asked(received, reply.request_id, DropReason::UnsolicitedReply)?;
+        let (id, client) = self.client_of(received).ok_or(DropReason::NotFromNhs)?;
+        if client.outstanding != Some(reply.request_id) {
+            return Err(DropReason::UnsolicitedReply);
+        }
         if (reply.src_nbma, reply.src_proto) != (NbmaAddr::from(tunnel.nbma), ProtoAddr::from(tunnel.address)) {
             return Err(DropReason::ReplyMismatch);
         }
@@ -272,25 +287,18 @@ impl Registrations {
             return Err(none);
         }
         let request_id = quoted.request_id().ok_or(none)?;
-        let (id, _) = self.asked(received, request_id, none)?;
+        let (id, client) = self.client_of(received).ok_or(none)?;
+        if client.outstanding != Some(request_id) {
+            return Err(none);
+        }
         self.refused(now, id, request_id, Refusal::Error(error.code), out);
         Ok(())
     }
 
-    /// The client that asked the station at the outer source and waits for this id.
-    fn asked(
-        &mut self,
-        received: Received<'_>,
-        request_id: u32,
-        late: DropReason,
-    ) -> Result<(NhsId, &mut Client), DropReason> {
-        let id = self
-            .of(received.tunnel)
-            .find(|(_, client)| client.nhs.nbma == received.from)
-            .map(|(id, _)| id)
-            .ok_or(if late == DropReason::UnsolicitedReply { DropReason::NotFromNhs } else { late })?;
-        let client = self.clients.get_mut(&id).ok_or(late)?;
-        if client.outstanding == Some(request_id) { Ok((id, client)) } else { Err(late) }
+    /// The client of the server at the outer source.
+    fn client_of(&mut self, received: Received<'_>) -> Option<(NhsId, &mut Client)> {
+        let (id, _) = self.of(received.tunnel).find(|(_, client)| client.nhs.nbma == received.from)?;
+        self.clients.get_mut(&id).map(|client| (id, client))
     }
 
     /// Not registered: the next attempt comes when the retransmission would have, with a new id.
