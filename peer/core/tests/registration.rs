@@ -190,6 +190,15 @@ fn a_lost_refresh_is_repeated_and_the_registration_survives() {
 }
 
 #[test]
+fn a_reply_slower_than_a_third_of_the_holding_time_is_followed_by_the_refresh_at_once() {
+    let mut world = World::new(Duration::from_millis(300));
+    world.add("hub", hub());
+    world.add("spoke", hold(1, spoke(1)));
+    world.run(Instant::from_nanos(1_300_000_000));
+    assert_eq!(times(&world.from("192.0.2.11")), [0, 600_000_000, 1_200_000_000]);
+}
+
+#[test]
 fn the_registration_is_lost_when_its_holding_time_ends() {
     let mut world = pair(hub(), hold(60, spoke(1)));
     world.run(secs(1));

@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use common::*;
-use dmvpn_core::config::{Config, Limits, Map};
+use dmvpn_core::config::{Config, Limits, Map, Secret};
 use dmvpn_core::nhrp::cache::{Binding, BindingKind};
 use dmvpn_core::{Command, DropReason, Event, Reply, Verdict};
 use dmvpn_wire::nhrp::{
-    Body, Cie, CieCode, Cies, ErrorCode, ErrorIndication, Extension, ExtensionType, ExtensionValue, Flags, Message,
+    Authentication, Body, Cie, CieCode, Cies, ErrorCode, ErrorIndication, Extension, ExtensionType, ExtensionValue,
+    Flags, Message,
 };
 
 const SPOKE: &str = "192.0.2.11";
@@ -407,6 +408,43 @@ fn a_registration_of_nobody_is_error_7() {
     let mut lab = Lab::new(hub());
     let error = lab.error(SPOKE, &entries(plain(1), []));
     assert_eq!((error.code, error.offset), (ErrorCode::PROTOCOL_ERROR, 0));
+}
+
+#[test]
+fn authentication_is_the_same_form_and_string_or_error_11() {
+    let mut lab = Lab::new(with(hub(), |t| t.nhrp.authentication = Some(Secret::new("secret"))));
+    let with_value = |value: &[u8]| {
+        let mut message = plain(1);
+        let authentication = Authentication::parse(value, 4);
+        message.extensions.push(Extension::new(ExtensionValue::Authentication(authentication)));
+        message
+    };
+    let rfc = [&[0, 0, 0, 1, 10, 0, 0, 11][..], &[7; 16]].concat();
+    for value in [
+        &b"\0\0\0\x01secre"[..],
+        b"\0\0\0\x01secret\0",
+        b"\0\0\0\x01secret1",
+        b"\0\0\0\x01SECRET",
+        b"\0\0\0\x02secret",
+        b"\0\0\0\x01",
+        b"\0\0\x01",
+        b"secret",
+        b"",
+        &rfc,
+    ] {
+        let error = lab.error(SPOKE, &with_value(value));
+        assert_eq!((error.code, error.offset), (ErrorCode::AUTHENTICATION_FAILURE, 52), "{value:?}");
+    }
+    assert_eq!(lab.dynamic(), 0);
+    assert_eq!(lab.codes(SPOKE, &with_value(b"\0\0\0\x01secret")), [0]);
+}
+
+#[test]
+fn without_a_secret_any_authentication_passes_and_goes_back() {
+    let mut lab = Lab::new(hub());
+    let mut message = plain(1);
+    message.extensions.push(Extension::cisco_authentication(b"whatever"));
+    assert_eq!(lab.ask(SPOKE, &message).message().extensions, message.extensions);
 }
 
 #[test]

@@ -13,19 +13,18 @@
 //!
 //! A node stays registered during a refresh, until the holding time of the last acknowledgment runs out.
 
+mod message;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dmvpn_wire::nhrp::{
-    Body, Cie, CieCode, Cies, ErrorIndication, Extension, ExtensionValue, Extensions, Flags, Mandatory, Message,
-    MessageType, Packet,
-};
+use dmvpn_wire::nhrp::{CieCode, ErrorIndication, Message, MessageType, Packet};
 use dmvpn_wire::{NbmaAddr, ProtoAddr};
 
 use super::reqid::RequestIds;
-use super::{Context, Effect, Reason, Received, auth, fixed};
-use crate::config::{Backoff, Nhs, Tunnel, host_len, is_station};
+use super::{Context, Effect, Reason, Received};
+use crate::config::{Backoff, Nhs, Tunnel};
 use crate::entropy::Entropy;
 use crate::ids::{NhsId, TunnelId};
 use crate::stats::DropReason;
@@ -237,7 +236,7 @@ impl Registrations {
         client.registered = true;
         let nbma = client.nhs.nbma;
         // A configured address is not overruled.
-        let learned = own_address_of_nhs(tunnel, message).filter(|_| client.nhs.protocol.is_none());
+        let learned = message::own_address_of_nhs(tunnel, message).filter(|_| client.nhs.protocol.is_none());
         if let Some(protocol) = learned.filter(|protocol| client.learned != Some(*protocol)) {
             if let Some(old) = client.learned.replace(protocol) {
                 out.push(Effect::NhsForgotten { tunnel: id.tunnel, protocol: old, nbma });
@@ -245,7 +244,7 @@ impl Registrations {
             out.push(Effect::Event(Event::NhsLearned { nhs: id, nbma, protocol }));
             out.push(Effect::NhsLearned { tunnel: id.tunnel, protocol, nbma });
         }
-        let public = public_address(tunnel, message);
+        let public = message::public_address(tunnel, message);
         if std::mem::replace(&mut client.public_nbma, public) != public {
             out.push(Effect::Event(Event::PublicAddress { nhs: id, nbma: public }));
         }
@@ -325,7 +324,7 @@ impl Registrations {
                     client.last_sent = now;
                     let retry_after = wait(&tunnel.nhrp.retry, client.attempts, cx.entropy);
                     let (nbma, attempt) = (client.nhs.nbma, client.attempts);
-                    let message = request(tunnel, client, request_id);
+                    let message = message::request(tunnel, nbma, client.protocol(), request_id);
                     // NHRP-5.2.3-22: it is never given up.
                     self.timers.set((id, Timer::Send), now + retry_after);
                     out.push(Effect::Event(Event::RegistrationSent {
@@ -425,75 +424,4 @@ fn wait(backoff: &Backoff, attempt: u32, entropy: &mut dyn Entropy) -> Duration 
     // A 64-bit fraction of `most`: the high half of the product.
     let extra = (u128::from(entropy.next_u64()) * u128::from(most)) >> 64;
     wait.saturating_add(Duration::from_nanos(extra as u64))
-}
-
-/// The Registration Request of a tunnel for one server.
-fn request(tunnel: &Tunnel, client: &Client, request_id: u32) -> Message {
-    let nhrp = &tunnel.nhrp;
-    let host = host_len(tunnel.address);
-    let unique = if nhrp.unique { Flags::REGISTRATION_UNIQUE } else { Flags::NONE };
-    // NHRP-5.2.3-11, NHRP-5.2.3-13: without addresses, for those of the header; code 0. NHRP-5.2.3-07: one entry.
-    let entry = Cie {
-        // NHRP-5.2.3-08.
-        prefix_len: nhrp.prefix_len.unwrap_or(if nhrp.unique { 0xFF } else { host }),
-        mtu: tunnel.mtu,
-        holding_time: nhrp.holding_time,
-        ..Cie::default()
-    };
-    // CISCO-NAT-03, CISCO-NAT-04.
-    let unspecified = match tunnel.address {
-        IpAddr::V4(_) => IpAddr::from([0; 4]),
-        IpAddr::V6(_) => IpAddr::from([0; 16]),
-    };
-    let server = Cie {
-        prefix_len: host,
-        mtu: tunnel.mtu,
-        nbma: client.nhs.nbma.into(),
-        proto: client.protocol().unwrap_or(unspecified).into(),
-        ..Cie::default()
-    };
-    // CISCO-REG-06: in this order.
-    let extensions: Extensions = [
-        Some(Extension::new(ExtensionValue::ResponderAddress(Cies::new()))),
-        Some(Extension::new(ExtensionValue::ForwardTransit(Cies::new()))),
-        Some(Extension::new(ExtensionValue::ReverseTransit(Cies::new()))),
-        nhrp.authentication.as_ref().map(auth::extension),
-        Some(Extension::new(ExtensionValue::CiscoNat(Cies::from_elem(server, 1)))),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let body = Body::RegistrationRequest(Mandatory {
-        flags: unique | Flags::CISCO_NAT,
-        request_id,
-        src_nbma: tunnel.nbma.into(),
-        src_proto: tunnel.address.into(),
-        // NHRP-5.2.3-15.
-        dst_proto: client.protocol().unwrap_or(tunnel.address).into(),
-        cies: Cies::from_elem(entry, 1),
-    });
-    Message { fixed: fixed(tunnel), body, extensions }
-}
-
-/// The address that the server gives itself in its reply: in the destination (CISCO-REG-07), else as the responder.
-fn own_address_of_nhs(tunnel: &Tunnel, message: &Message) -> Option<IpAddr> {
-    let responder = message.extensions.iter().find_map(|extension| match &extension.value {
-        ExtensionValue::ResponderAddress(cies) => cies.first().and_then(|cie| cie.proto.ip()),
-        _ => None,
-    });
-    let destination = message.mandatory().and_then(|reply| reply.dst_proto.ip());
-    [destination, responder].into_iter().flatten().find(|ip| *ip != tunnel.address && is_station(*ip))
-}
-
-/// CISCO-NAT-08: our address as the server sees it. The entry is recognised by our protocol address instead of by its
-/// place, because some servers put it first.
-fn public_address(tunnel: &Tunnel, message: &Message) -> Option<IpAddr> {
-    message.extensions.iter().find_map(|extension| match &extension.value {
-        ExtensionValue::CiscoNat(cies) => cies
-            .iter()
-            .find(|cie| cie.proto == ProtoAddr::from(tunnel.address))
-            .and_then(|cie| cie.nbma.ip())
-            .filter(|nbma| *nbma != tunnel.nbma),
-        _ => None,
-    })
 }

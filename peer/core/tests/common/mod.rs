@@ -155,7 +155,7 @@ impl World {
             }
         }
         node.invariants().unwrap();
-        assert!(node.poll_timeout().is_none_or(|(at, _)| at > self.now), "{name} wants to be woken in the past");
+        assert!(node.poll_timeout().is_none_or(|(at, _)| at >= self.now), "{name} wants to be woken in the past");
     }
 
     /// The next instant at which something happens.
