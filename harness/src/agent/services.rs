@@ -119,9 +119,9 @@ impl Services {
             Action::Read { path, from_offset } => {
                 read(Path::new(path), *from_offset).unwrap_or_else(|error| failed(path, error))
             }
-            Action::Vty { socket, commands, timeout_ms } => {
+            Action::Vty { socket, commands, until, timeout_ms } => {
                 let deadline = Instant::now() + Duration::from_millis(*timeout_ms);
-                match vty::run(socket, commands, deadline) {
+                match vty::run(socket, commands, until.as_deref(), deadline) {
                     Ok(replies) => Outcome::Vty { replies },
                     Err(reason) => Outcome::Failed { reason },
                 }

@@ -93,6 +93,9 @@ pub enum Action {
         socket: String,
         /// The commands.
         commands: Vec<String>,
+        /// When given, the last command is repeated until its output contains this: how a state is waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
         /// For all of it.
         timeout_ms: u64,
     },
@@ -176,7 +179,8 @@ pub enum Outcome {
         /// Where to go on reading.
         next_offset: u64,
     },
-    /// Of [`Action::Vty`]: an answer for each command up to the first that was not accepted.
+    /// Of [`Action::Vty`]: an answer for each command up to the first that was not accepted, and the last answer of one
+    /// that was repeated.
     Vty {
         /// The answers.
         replies: Vec<VtyReply>,

@@ -3,6 +3,7 @@
 //! A command goes out with a NUL behind it. The answer is text, three NULs, and one octet of status. The text has no
 //! NULs, so the first three in a row are the end.
 
+use std::fmt::Display;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -11,24 +12,38 @@ use super::protocol::{VTY_WARNING, VtyReply};
 
 /// The longest answer to one command: tables of a thousand peers stay far below.
 const MAX_ANSWER: usize = 3 * 1024 * 1024;
-/// How often a socket that is not there yet is tried again.
+/// How often a socket that is not there yet is tried again, and a state that is not reached yet asked for.
 const RETRY_AFTER: Duration = Duration::from_millis(2);
 
-/// Gives the commands to the daemon behind `socket`, until the first one that it does not accept or `deadline`.
+/// Gives the commands to the daemon behind `socket`, until the first one that it does not accept or `deadline`. The last
+/// one is repeated until its output contains `until`, if that is given.
 ///
 /// A socket that does not exist yet, or that nobody listens on yet, is waited for.
-pub(super) fn run(socket: &str, commands: &[String], deadline: Instant) -> Result<Vec<VtyReply>, String> {
-    let mut stream = connect(socket, deadline).map_err(|error| format!("vty socket {socket}: {error}"))?;
-    let mut replies = Vec::with_capacity(commands.len());
+pub(super) fn run(
+    socket: &str,
+    commands: &[String],
+    until: Option<&str>,
+    deadline: Instant,
+) -> Result<Vec<VtyReply>, String> {
+    let wrong = |command: &str, error: &dyn Display| format!("vty socket {socket}: \"{command}\": {error}");
+    let mut stream = connect(socket, deadline).map_err(|error| wrong("", &error))?;
+    let mut replies: Vec<VtyReply> = Vec::with_capacity(commands.len());
     for command in commands {
-        let reply = exchange(&mut stream, command, deadline).map_err(|error| {
-            let last = replies.last().map_or("", |reply: &VtyReply| reply.command.as_str());
-            format!("vty socket {socket}: \"{command}\" (after \"{last}\"): {error}")
-        })?;
+        let reply = exchange(&mut stream, command, deadline).map_err(|error| wrong(command, &error))?;
         let refused = reply.status > VTY_WARNING;
         replies.push(reply);
         if refused {
-            break;
+            return Ok(replies);
+        }
+    }
+    if let (Some(awaited), Some(last)) = (until, replies.last_mut()) {
+        while !last.output.contains(awaited) {
+            let never = || format!("the output never contained \"{awaited}\"; the last was:\n{}", last.output);
+            if Instant::now() + RETRY_AFTER >= deadline {
+                return Err(wrong(&last.command, &never()));
+            }
+            std::thread::sleep(RETRY_AFTER);
+            *last = exchange(&mut stream, &last.command, deadline).map_err(|error| wrong(&last.command, &error))?;
         }
     }
     Ok(replies)
