@@ -17,7 +17,7 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
 use super::children::Children;
 use super::host;
 use super::outbox::Outbox;
-use super::protocol::{Decoder, Event, Hello, KernelKind, Kind};
+use super::protocol::{Decoder, Event, Hello, KernelKind, Kind, Message};
 use super::services::Services;
 use super::sys::{self, IfName};
 
@@ -65,17 +65,23 @@ fn run() -> Result<(), String> {
         monotonic_ns: 0,
         boot_ms: 0,
     }));
-    serve(line, &services)
+    serve(line, &outbox, &services)
 }
 
-fn serve(mut line: File, services: &Arc<Services>) -> Result<(), String> {
+fn serve(mut line: File, outbox: &Outbox, services: &Arc<Services>) -> Result<(), String> {
     let mut decoder = Decoder::new();
     let mut octets = vec![0; 64 * 1024];
     loop {
         match line.read(&mut octets) {
             // The outer agent has gone.
             Ok(0) => return Ok(()),
-            Ok(len) => decoder.push(&octets[..len]),
+            Ok(len) => {
+                decoder.push(&octets[..len]);
+                // No more than the buffer holds, which is a small part of 2^32.
+                if outbox.send(&Message::Credit(len as u32)).is_err() {
+                    return Ok(());
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return Ok(()),
         }

@@ -5,12 +5,11 @@ use std::collections::VecDeque;
 use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::guest::GUEST_MARK;
-use super::protocol::{Decoder, Event, Hello, KernelKind, Kind, Message, Status};
+use super::protocol::{Decoder, Envelope, Event, Hello, KernelKind, Kind, Message, Status};
 use super::router::{Context, End, Place};
 use super::{host, sys};
 
@@ -45,56 +44,51 @@ pub(super) fn start(context: &Context) -> Result<Place, String> {
     for end in [&wire, &guest_wire] {
         let _ = setsockopt(end, sockopt::SndBuf, &(1 << 20));
     }
-    let line = UnixStream::from(line);
+    let mut line = UnixStream::from(line);
 
     let (printed, console) = io::pipe().map_err(wrong)?;
     let mut command = kernel_command(context, &guest_wire, &guest_line).map_err(wrong)?;
     command.stdout(console.try_clone().map_err(wrong)?).stderr(console);
     sys::inheritable(guest_wire.as_fd()).and_then(|()| sys::inheritable(guest_line.as_fd())).map_err(wrong)?;
-    let child = sys::spawn_bound(&mut command).map_err(|error| format!("{KERNEL}: {error}"))?;
+    sys::bind(&mut command);
+    // By this thread, which lives as long as the process: the guest would end with it.
+    let mut child = context.children.start(&mut command).map_err(|error| format!("{KERNEL}: {error}"))?;
     // Both the kernel's ends of the sockets and of the console's pipe are the guest's alone now.
     drop((command, guest_wire, guest_line));
 
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-    let ready = Arc::new(Ready::default());
+    let window = Arc::new(Window::default());
     let (told, lines) = (context.clone(), Arc::clone(&last_lines));
     let console = thread::spawn(move || pass_on_console(&told, &lines, printed));
-    let (from_guest, greeted) = (line.try_clone().map_err(wrong)?, Arc::clone(&ready));
-    let heard = context.clone();
+    let (heard, from_guest, opened) = (context.clone(), line.try_clone().map_err(wrong)?, Arc::clone(&window));
     thread::spawn(move || {
-        if let Err(reason) = relay_answers(&heard, from_guest, &greeted) {
+        if let Err(reason) = relay_answers(&heard, from_guest, &opened) {
             let _ = heard.end.send(End::Broken(reason));
         }
     });
-    let (ending, greeted) = (context.clone(), Arc::clone(&ready));
+    let (ending, closed) = (context.clone(), Arc::clone(&window));
     thread::spawn(move || {
-        let end = watch(child, &greeted, &console, &last_lines);
-        let _ = ending.end.send(end);
+        let status = ending.children.wait(&mut child, None);
+        closed.close();
+        let _ = ending.end.send(last_words(status, &console, &last_lines));
     });
 
     line.set_write_timeout(Some(TAKES_WITHIN)).map_err(wrong)?;
     let deadline = Instant::now() + BOOT_WITHIN;
-    let overdue = context.clone();
-    let greeted = Arc::clone(&ready);
+    let (overdue, opened) = (context.clone(), Arc::clone(&window));
     thread::spawn(move || {
-        if !greeted.wait(deadline) {
+        if !opened.wait_open(deadline) && Instant::now() >= deadline {
             let reason = format!("the guest did not say hello within {BOOT_WITHIN:?}");
             let _ = overdue.end.send(End::Broken(reason));
         }
     });
-    let mut line = line;
     Ok(Place {
         wire,
         control: Box::new(move |envelope| {
-            if !ready.wait(deadline) {
+            if !window.wait_open(deadline) {
                 return Err("the guest is not there to take a request".to_owned());
             }
-            let mut octets = Vec::new();
-            envelope.encode(&mut octets).map_err(|error| error.to_string())?;
-            line.write_all(&octets).map_err(|error| {
-                let _ = line.shutdown(Shutdown::Both);
-                format!("the guest does not take requests: {error}")
-            })
+            write_request(&mut line, &window, &envelope)
         }),
     })
 }
@@ -138,30 +132,84 @@ fn kernel_command(context: &Context, wire: &OwnedFd, line: &OwnedFd) -> io::Resu
     Ok(command)
 }
 
-/// Whether the guest has said hello, or never will.
+/// How far ahead of the guest's reading the outer agent may write.
+///
+/// The terminal at the guest's end of the line holds 4096 octets. When they are exceeded it stops the line, and the
+/// line's driver never starts again. So the guest says what it has read, and half of that is all that is on its way.
 #[derive(Default)]
-struct Ready {
-    state: Mutex<Option<bool>>,
+struct Window {
+    state: Mutex<WindowState>,
     changed: Condvar,
 }
 
-impl Ready {
-    fn set(&self, ready: bool) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(ready);
+#[derive(Default)]
+struct WindowState {
+    /// None until the guest says hello.
+    credit: Option<usize>,
+    closed: bool,
+}
+
+/// Octets on their way to the guest at most.
+const WINDOW: usize = 2048;
+
+impl Window {
+    /// The guest is there, or has read so much.
+    fn grant(&self, octets: usize) {
+        let mut state = self.lock();
+        state.credit = Some(state.credit.unwrap_or(0).saturating_add(octets).min(WINDOW));
         self.changed.notify_all();
     }
 
-    fn wait(&self, deadline: Instant) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = deadline.saturating_duration_since(Instant::now());
-        let waited = self.changed.wait_timeout_while(state, left, |state| state.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.unwrap_or(false)
+    /// The guest is gone.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
     }
+
+    /// Waits until the guest has said hello. False when it is gone, or `deadline` has come.
+    fn wait_open(&self, deadline: Instant) -> bool {
+        self.wait(deadline, |state| state.credit.is_some()).credit.is_some()
+    }
+
+    /// Takes leave to write, of `wanted` octets at most. None when the guest is gone, or `deadline` has come.
+    fn take(&self, wanted: usize, deadline: Instant) -> Option<usize> {
+        let mut state = self.wait(deadline, |state| state.credit.is_some_and(|credit| credit > 0));
+        let credit = state.credit.as_mut().filter(|credit| **credit > 0)?;
+        let taken = wanted.min(*credit);
+        *credit -= taken;
+        (!state.closed).then_some(taken)
+    }
+
+    fn wait(&self, deadline: Instant, is_it: impl Fn(&WindowState) -> bool) -> MutexGuard<'_, WindowState> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(self.lock(), left, |state| !state.closed && !is_it(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WindowState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes a request to the guest, no faster than it reads.
+fn write_request(line: &mut UnixStream, window: &Window, envelope: &Envelope) -> Result<(), String> {
+    let mut octets = Vec::new();
+    envelope.encode(&mut octets).map_err(|error| error.to_string())?;
+    let mut rest = octets.as_slice();
+    while !rest.is_empty() {
+        let Some(len) = window.take(rest.len(), Instant::now() + TAKES_WITHIN) else {
+            return Err(format!("the guest is gone or has not read a request within {TAKES_WITHIN:?}"));
+        };
+        let (now, later) = rest.split_at(len);
+        line.write_all(now).map_err(|error| format!("the guest does not take requests: {error}"))?;
+        rest = later;
+    }
+    Ok(())
 }
 
 /// Relays what the guest's agent says. Its hello is completed with what only this side knows: how long it took to get
 /// here, the machine's clock, and what the machine's kernel can do.
-fn relay_answers(context: &Context, mut line: impl Read, ready: &Ready) -> Result<(), String> {
+fn relay_answers(context: &Context, mut line: impl Read, window: &Window) -> Result<(), String> {
     let mut decoder = Decoder::new();
     let mut octets = vec![0; 64 * 1024];
     let mut greeted = false;
@@ -174,6 +222,12 @@ fn relay_answers(context: &Context, mut line: impl Read, ready: &Ready) -> Resul
         while let Some(envelope) =
             decoder.next_envelope().map_err(|error| format!("the guest speaks nonsense: {error}"))?
         {
+            if envelope.kind == Kind::Credit {
+                if let Ok(Message::Credit(octets)) = Message::try_from(envelope) {
+                    window.grant(octets as usize);
+                }
+                continue;
+            }
             if !matches!(envelope.kind, Kind::Response | Kind::Event) {
                 return Err(format!("the guest sent a message of the other direction: {:?}", envelope.kind));
             }
@@ -186,7 +240,7 @@ fn relay_answers(context: &Context, mut line: impl Read, ready: &Ready) -> Resul
                 greeted = true;
                 let hello = Hello { pid: guest.pid, ..host::hello(context, KernelKind::Lab, guest.uname) };
                 let sent = context.outbox.send(&Message::Event(Event::Hello(hello)));
-                ready.set(true);
+                window.grant(WINDOW);
                 sent
             };
             if sent.is_err() {
@@ -216,27 +270,29 @@ fn pass_on_console(context: &Context, last_lines: &Mutex<VecDeque<String>>, prin
     }
 }
 
-/// Waits for the end of the guest's kernel and says what it was.
-fn watch(
-    mut child: Child,
-    ready: &Ready,
+/// What the end of the guest's kernel means, in its own last words.
+fn last_words(
+    status: io::Result<Option<Status>>,
     console: &thread::JoinHandle<()>,
     last_lines: &Mutex<VecDeque<String>>,
 ) -> End {
-    let status = child.wait().map(Status::from);
-    ready.set(false);
-    // Its last words come through a pipe that helpers of the kernel may still hold open.
+    // They come through a pipe that helpers of the kernel may still hold open.
     let until = Instant::now() + Duration::from_millis(300);
     while !console.is_finished() && Instant::now() < until {
         thread::sleep(Duration::from_millis(1));
     }
     match status {
-        Ok(Status::Exited(0)) => End::Asked,
+        Ok(Some(Status::Exited(0))) => End::Asked,
         Ok(status) => {
+            let how = status.map_or_else(|| "unseen".to_owned(), |status| format!("{status:?}"));
             let lines = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            End::Broken(format!("the guest's kernel has ended: {status:?}; its last words:\n{}", lines.join("\n")))
+            End::Broken(format!("the guest's kernel has ended: {how}; its last words:\n{}", lines.join("\n")))
         }
         Err(error) => End::Broken(format!("the guest's kernel: {error}")),
     }
 }
+
+#[cfg(test)]
+#[path = "lab_tests.rs"]
+mod tests;

@@ -5,11 +5,13 @@
 //! | kind | length, u32 be | payload             |   kind 1 FRAME: u64 be nanoseconds of CLOCK_MONOTONIC, then an
 //! +------+----------------+=====================+                 Ethernet frame from its destination address on
 //!                                                   kind 2 REQUEST, 3 RESPONSE, 4 EVENT: one JSON object
+//!                                                   kind 5 CREDIT: u32 be, octets of requests that were taken
 //! ```
 //!
 //! The same octets travel over the standard streams of a container, over the console line of a guest kernel and over
 //! sockets in tests. Both ends are the same executable, so there is no negotiation, and a message that makes no sense
 //! means that the stream is out of step: [`Decoder`] then fails for good instead of searching for the next message.
+//! Credits exist between the two agents of a guest only; the harness neither sends nor sees any.
 
 use std::fmt;
 
@@ -21,6 +23,8 @@ pub use super::vocabulary::{
 pub const HEADER_LEN: usize = 5;
 /// Octets of the time stamp in front of a frame.
 pub const STAMP_LEN: usize = 8;
+/// Octets of a credit.
+const CREDIT_LEN: usize = 4;
 /// The longest Ethernet frame carried.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// The longest JSON payload carried.
@@ -38,6 +42,9 @@ pub enum Kind {
     Response = 3,
     /// Something that happened unasked, to the harness only.
     Event = 4,
+    /// From a guest's agent to the outer one: so many octets of requests have been read. A console line loses its input
+    /// for good when more is on its way than its buffer holds, so the outer agent never sends that much ahead.
+    Credit = 5,
 }
 
 impl Kind {
@@ -46,6 +53,7 @@ impl Kind {
         match self {
             Kind::Frame => STAMP_LEN + MAX_FRAME,
             Kind::Request | Kind::Response | Kind::Event => MAX_JSON,
+            Kind::Credit => CREDIT_LEN,
         }
     }
 }
@@ -59,6 +67,7 @@ impl TryFrom<u8> for Kind {
             2 => Ok(Kind::Request),
             3 => Ok(Kind::Response),
             4 => Ok(Kind::Event),
+            5 => Ok(Kind::Credit),
             other => Err(ProtocolError::UnknownKind(other)),
         }
     }
@@ -78,6 +87,8 @@ pub enum ProtocolError {
     },
     /// A frame too short for its time stamp and an Ethernet header.
     ShortFrame(usize),
+    /// A credit of less than its four octets.
+    ShortCredit(usize),
     /// JSON that is none, or of another shape.
     Json {
         /// The kind of the message.
@@ -95,6 +106,7 @@ impl fmt::Display for ProtocolError {
                 write!(f, "{kind:?} of {len} octets, at most {} are allowed", kind.limit())
             }
             ProtocolError::ShortFrame(len) => write!(f, "frame of {len} octets is shorter than its headers"),
+            ProtocolError::ShortCredit(len) => write!(f, "credit of {len} octets, not {CREDIT_LEN}"),
             ProtocolError::Json { kind, reason } => write!(f, "{kind:?} cannot be read: {reason}"),
         }
     }
@@ -143,6 +155,8 @@ pub enum Message {
     Response(Response),
     /// See [`Kind::Event`].
     Event(Event),
+    /// See [`Kind::Credit`].
+    Credit(u32),
 }
 
 impl Message {
@@ -158,6 +172,7 @@ impl Message {
             Message::Request(request) => (Kind::Request, serde_json::to_vec(request)),
             Message::Response(response) => (Kind::Response, serde_json::to_vec(response)),
             Message::Event(event) => (Kind::Event, serde_json::to_vec(event)),
+            Message::Credit(octets) => (Kind::Credit, Ok(octets.to_be_bytes().to_vec())),
         };
         let payload = payload.map_err(|error| ProtocolError::Json { kind, reason: error.to_string() })?;
         Ok(Envelope { kind, payload })
@@ -182,6 +197,10 @@ impl TryFrom<Envelope> for Message {
             Kind::Request => serde_json::from_slice(&payload).map(Message::Request).map_err(json),
             Kind::Response => serde_json::from_slice(&payload).map(Message::Response).map_err(json),
             Kind::Event => serde_json::from_slice(&payload).map(Message::Event).map_err(json),
+            Kind::Credit => match payload.as_slice().try_into() {
+                Ok(octets) => Ok(Message::Credit(u32::from_be_bytes(octets))),
+                Err(_) => Err(ProtocolError::ShortCredit(payload.len())),
+            },
         }
     }
 }

@@ -41,6 +41,7 @@ fn messages_come_out_whole_however_the_stream_is_cut() {
         Message::Request(Request { id: 1, action: Action::Ping {} }),
         Message::Event(Event::Exited { name: "nhrpd".into(), status: Status::Signalled(11) }),
         Message::Response(Response { id: 1, outcome: Outcome::Pong { monotonic_ns: 5 } }),
+        Message::Credit(4096),
         frame(MAX_FRAME),
     ];
     let stream: Vec<u8> = messages.iter().flat_map(octets).collect();
@@ -60,11 +61,12 @@ fn messages_come_out_whole_however_the_stream_is_cut() {
 
 #[test]
 fn a_stream_out_of_step_fails_at_once_and_for_good() {
-    let cases: [(&[u8], ProtocolError); 5] = [
+    let cases: [(&[u8], ProtocolError); 6] = [
         (&[0], ProtocolError::UnknownKind(0)),
         (b"dmesg", ProtocolError::UnknownKind(b'd')),
         (&[1, 0, 1, 0, 9], ProtocolError::TooLong { kind: Kind::Frame, len: 65545 }),
         (&[3, 0xff, 0xff, 0xff, 0xff], ProtocolError::TooLong { kind: Kind::Response, len: 0xffff_ffff }),
+        (&[5, 0, 0, 0, 5], ProtocolError::TooLong { kind: Kind::Credit, len: 5 }),
         (&[1, 0, 0, 0, 21], ProtocolError::ShortFrame(21)),
     ];
     for (stream, error) in cases {

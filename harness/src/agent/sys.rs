@@ -143,8 +143,8 @@ pub(super) fn inheritable(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts `command` so that it dies with this process and leaves no memory image behind when it crashes.
-pub(super) fn spawn_bound(command: &mut std::process::Command) -> io::Result<std::process::Child> {
+/// Makes a program die with the thread that starts it, and leave no memory image behind when it crashes.
+pub(super) fn bind(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
     // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
     unsafe {
@@ -155,7 +155,6 @@ pub(super) fn spawn_bound(command: &mut std::process::Command) -> io::Result<std
             Ok(())
         });
     }
-    command.spawn()
 }
 
 /// A descriptor that becomes readable when the process, a child not yet waited for, has ended.

@@ -69,8 +69,8 @@ fn exchange(stream: &mut UnixStream, command: &str, deadline: Instant) -> io::Re
         return Err(io::Error::new(ErrorKind::InvalidInput, "the command contains a NUL"));
     }
     stream.set_write_timeout(Some(remaining(deadline)?))?;
-    stream.write_all(command.as_bytes())?;
-    stream.write_all(&[0])?;
+    // In one piece: a daemon may look at each that arrives.
+    stream.write_all(&[command.as_bytes(), &[0]].concat())?;
 
     let mut answer = Answer::default();
     let mut octets = [0; 16 * 1024];
