@@ -262,7 +262,9 @@ fn pass_on_console(context: &Context, last_lines: &Mutex<VecDeque<String>>, prin
         }
         let mut last = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == LAST_LINES {
-            last.pop_front();
+            // The line that says why it panics stays in front of whatever trace comes after it.
+            let oldest = usize::from(last.front().is_some_and(|line: &String| line.contains("Kernel panic")));
+            last.remove(oldest);
         }
         last.push_back(line.clone());
         drop(last);
