@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::model::Tolerance;
-use super::step::{
-    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreKey, ImpairStep, Mutation,
-    PacketExpectation, PacketPattern, Place, SendContent, SendStep, StateCheck, StateStep, Step,
+use super::packet::{
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreKey, Mutation, PacketExpectation,
+    PacketPattern, Place, SendContent, SendStep,
 };
+use super::step::{ImpairStep, StateCheck, StateStep, Step};
 use super::value::{write_list, write_rows};
 
 impl Step {
@@ -264,7 +265,7 @@ impl fmt::Display for Mutation {
 
 impl Fix {
     /// The word in suites.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Fix::Checksum => "checksum",
             Fix::Pktsz => "pktsz",

@@ -201,8 +201,8 @@ fn parse_literal(text: &str) -> Result<Duration, Option<DurationError>> {
     u64::try_from(nanos).map(Duration::from_nanos).map_err(|_| too_long())
 }
 
-/// A name of a parameter, mark or bound value: a letter, then letters, digits, `_` and `-`... without `-`, which is the
-/// minus sign of expressions.
+/// A name of a parameter, mark or bound value: a letter, then letters, digits and `_`. No hyphen: in an expression it is
+/// a minus sign.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
@@ -236,5 +236,62 @@ impl fmt::Display for DurationExpr {
 impl fmt::Debug for DurationExpr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Result<Duration, DurationError> {
+        let params = Params::from([
+            ("hold".to_owned(), Param::Duration(Duration::from_secs(60))),
+            ("tries".to_owned(), Param::Int(3)),
+        ]);
+        DurationExpr::parse(text)?.resolve(&params)
+    }
+
+    #[test]
+    fn expressions_have_their_value() {
+        for (text, millis) in [
+            ("20s", 20_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("25d", 2_160_000_000),
+            ("1.5s", 1_500),
+            ("0s", 0),
+            ("$hold", 60_000),
+            ("$hold/3", 20_000),
+            ("$hold*2", 120_000),
+            (" $hold / 3 + 1s ", 21_000),
+            ("$hold*2/3", 40_000),
+            ("$hold - 100ms", 59_900),
+            ("1s + $hold - $hold", 1_000),
+        ] {
+            assert_eq!(value(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_says_why() {
+        assert_eq!(value("60"), Err(DurationError::NoUnit { suggestion: "60s".to_owned() }));
+        assert_eq!(value("1s + 2"), Err(DurationError::NoUnit { suggestion: "2s".to_owned() }));
+        assert_eq!(value("$hodl"), Err(DurationError::UnknownParam("hodl".to_owned())));
+        assert_eq!(value("$tries"), Err(DurationError::NotADuration("tries".to_owned())));
+        assert_eq!(value("1s - $hold"), Err(DurationError::Negative));
+        assert_eq!(value("$hold/0"), Err(DurationError::OutOfRange));
+        assert_eq!(value("300000d"), Err(DurationError::OutOfRange));
+        assert_eq!(value("99999999999999999999s"), Err(DurationError::OutOfRange));
+        for text in ["", "s", "1", "1.s", ".5s", "1..5s", "-1s", "+", "$", "$1", "$hold/", "$hold//3", "/3", "1s 2s"] {
+            assert!(value(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_shown_as_people_write_them() {
+        for text in ["0s", "90s", "60s", "2m", "7201s", "2h", "25d", "59900ms", "1500us"] {
+            assert_eq!(show(value(text).expect("of the grammar")), text);
+        }
     }
 }

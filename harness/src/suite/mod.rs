@@ -12,10 +12,12 @@ pub mod diagnostic;
 pub mod duration;
 mod load;
 pub mod model;
+pub mod packet;
 mod schema;
 pub mod select;
 pub mod span;
 pub mod step;
+pub mod topology;
 mod tree;
 pub mod value;
 pub mod views;
@@ -25,15 +27,19 @@ pub use diagnostic::Diagnostic;
 pub use duration::{DurationError, DurationExpr};
 pub use load::{load_file, load_str, load_tree};
 pub use model::{
-    Binding, Case, Cidr, Cite, ClockKind, Defaults, Keyword, Level, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl,
-    Param, Params, Percent, Role, Steps, Suite, Tolerance, Topology, TunnelMode, VerdictOnFail, WorldKind,
+    Case, Cite, ClockKind, Defaults, Keyword, Level, Param, Params, Steps, Suite, Tolerance, VerdictOnFail, WorldKind,
+};
+pub use packet::{
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreFields, GreKey, Msg, Mutation,
+    PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
 pub use schema::schema;
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};
 pub use span::{SourceFile, Span, Spanned};
 pub use step::{
-    At, Count, ExecStep, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreFields, GreKey, GroupStep,
-    ImpairStep, MeasureStep, Msg, Mutation, PacketExpectation, PacketPattern, Place, ReadyStep, SendContent, SendStep,
-    StateCheck, StateStep, Step, WaitStep, flatten,
+    ExecStep, GroupStep, ImpairStep, MeasureStep, ReadyStep, StateCheck, StateStep, Step, WaitStep, flatten,
+};
+pub use topology::{
+    Binding, Cidr, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Percent, Role, Topology, TunnelMode,
 };
 pub use value::{FieldMatch, FieldValue, Matcher, Row, Value};

@@ -68,6 +68,7 @@ impl Node {
             _ if self.is_null() => "nothing".to_owned(),
             Kind::Scalar { text, .. } if text.chars().count() > 40 => "a long text".to_owned(),
             Kind::Scalar { text, .. } => format!("`{text}`"),
+            Kind::Seq(items) if items.is_empty() => "an empty list".to_owned(),
             Kind::Seq(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
             Kind::Bad => "something broken".to_owned(),
@@ -138,7 +139,7 @@ pub(crate) fn parse(file: &Arc<SourceFile>, diagnostics: &mut Vec<Diagnostic>) -
             Err(error) => {
                 let span = marker_span(file, error.marker());
                 let diagnostic = Diagnostic::new("suite::yaml", &span, "this is not valid YAML", error.info());
-                builder.diagnostics.push(diagnostic.with_help("nothing after this place was checked"));
+                builder.diagnostics.push(diagnostic.with_help("the rest of the file is checked once this is mended"));
                 return None;
             }
         }

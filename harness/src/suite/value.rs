@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::duration::DurationExpr;
-use super::model::Cidr;
 use super::span::Span;
+use super::topology::Cidr;
 
 /// A value for a field of a packet or of a state view.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,6 +27,8 @@ pub struct Column {
 pub enum ValueKind {
     /// A field of a packet.
     Field(FieldKind),
+    /// An authentication string: octets that may be written as a word.
+    Secret,
     /// `true` or `false`.
     Bool,
     /// A length of time.

@@ -11,7 +11,7 @@ fn schema() -> Value {
 }
 
 /// Whether the schema accepts a YAML text. Only the words of JSON Schema that ours uses are understood.
-pub fn accepts(text: &str) -> bool {
+pub(crate) fn accepts(text: &str) -> bool {
     let root = schema();
     let value: Value = match serde_yaml::from_str(text) {
         Ok(value) => value,

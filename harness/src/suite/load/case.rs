@@ -9,9 +9,10 @@ use super::topology;
 use crate::suite::diagnostic::Diagnostic;
 use crate::suite::duration::{DurationError, DurationExpr, is_name};
 use crate::suite::model::{
-    Case, Cite, ClockKind, Defaults, Keyword, Level, Param, Params, Suite, VerdictOnFail, WorldKind,
+    Case, Cite, ClockKind, Defaults, Keyword, Level, Param, Params, Steps, Suite, VerdictOnFail, WorldKind,
 };
 use crate::suite::span::Span;
+use crate::suite::step::{StateCheck, Step, flatten};
 use crate::suite::tree::Node;
 use crate::suite::vocabulary;
 
@@ -295,7 +296,7 @@ impl Reader {
         map: &Map<'_>,
         base: &Base<'_>,
         span: &Span,
-    ) -> Option<Option<crate::suite::model::Topology>> {
+    ) -> Option<Option<crate::suite::topology::Topology>> {
         let patch = map.get("topology");
         let Some(suite) = base.topology else { return Some(None) };
         if !base.sound {
@@ -316,14 +317,13 @@ impl Reader {
         Some(patch.map(|_| topology))
     }
 
-    fn control(&mut self, map: &Map<'_>) -> crate::suite::model::Steps {
-        let before = self.scope.judgements;
+    fn control(&mut self, map: &Map<'_>) -> Steps {
         let absences = std::mem::take(&mut self.scope.absences);
         let control = self.read(map, "control", Self::steps);
-        if let (Some(_), Some(node)) = (&control, map.get("control"))
-            && self.scope.judgements == before
+        if let (Some(steps), Some(node)) = (&control, map.get("control"))
+            && !flatten(steps).into_iter().any(|step| finds_something(&step.value))
         {
-            let what = "a control that looks at nothing proves nothing";
+            let what = "a control that finds nothing proves nothing";
             let diagnostic = Diagnostic::new("suite::control", &node.span, what, "no `expect` or `state` here");
             self.complain(diagnostic.with_help("provoke what must be absent above, and expect it"));
         }
@@ -338,7 +338,6 @@ impl Reader {
                 self.complain(Diagnostic::new("suite::control", &span, what, "silence proves nothing").with_help(help));
             }
         }
-        // A control that is itself an absence would need a control.
         control.unwrap_or_default()
     }
 
@@ -374,6 +373,19 @@ impl Reader {
             requirement,
             span: node.span.clone(),
         })
+    }
+}
+
+/// Whether a step shows that something is there.
+fn finds_something(step: &Step) -> bool {
+    match step {
+        Step::Expect(_) | Step::ExpectEvery(_) | Step::Exec(_) => true,
+        Step::State(state) => match &state.check {
+            StateCheck::Equals(rows) => !rows.is_empty(),
+            StateCheck::Contains(_) | StateCheck::Present => true,
+            StateCheck::Absent => false,
+        },
+        _ => false,
     }
 }
 

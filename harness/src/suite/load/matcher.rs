@@ -10,6 +10,9 @@ use crate::suite::value::{FieldMatch, FieldValue, Matcher, Row, Value};
 use crate::suite::views::{ValueKind, View};
 use crate::suite::vocabulary;
 
+/// The one field of octets that people write as a word.
+const SECRET: &str = "ext.auth.secret";
+
 /// Where the names of fields come from.
 #[derive(Clone, Copy)]
 pub(super) enum Fields<'a> {
@@ -26,6 +29,7 @@ impl Fields<'_> {
     fn kind(self, reader: &mut Reader, entry: &Entry) -> Option<ValueKind> {
         let (name, span) = (&*entry.key.value, &entry.key.span);
         match self {
+            Fields::Packet if name == SECRET => Some(ValueKind::Secret),
             Fields::Packet => match catalogue::lookup(name) {
                 Ok(kind) => Some(ValueKind::Field(kind)),
                 Err(unknown) => {
@@ -81,6 +85,7 @@ fn expected(kind: ValueKind) -> String {
         ValueKind::Field(FieldKind::Flag) => "a flag, 0 or 1".to_owned(),
         ValueKind::Field(FieldKind::Text) => "text".to_owned(),
         ValueKind::Field(FieldKind::List) => "a list of mappings".to_owned(),
+        ValueKind::Secret => "a word, or octets as { hex: \"..\" }".to_owned(),
         ValueKind::Bool => "`true` or `false`".to_owned(),
         ValueKind::Duration => "a duration".to_owned(),
         ValueKind::Node => "the name of a node".to_owned(),
@@ -183,8 +188,12 @@ impl Reader {
             }
             "between" => match self.list(operand, "a list of two values")? {
                 [low, high] => {
-                    let (low, high) = (self.ordered(low, kind), self.ordered(high, kind));
-                    Some(Matcher::Between(low?, high?))
+                    let (low, high) = (self.ordered(low, kind)?, self.ordered(high, kind)?);
+                    if self.bound(&low) > self.bound(&high) {
+                        self.mismatch(operand, "the lower bound first", None);
+                        return None;
+                    }
+                    Some(Matcher::Between(low, high))
                 }
                 _ => {
                     self.mismatch(operand, "the lower and the upper bound", None);
@@ -203,7 +212,7 @@ impl Reader {
             "not" => self.matcher(operand, kind, path).map(|inner| Matcher::Not(Box::new(inner))),
             "len" => self.sized(node, kind).and_then(|()| self.int(operand, u64::from(u32::MAX))).map(Matcher::Len),
             "hex" => match kind {
-                ValueKind::Field(FieldKind::Bytes) => self.hex(operand).map(Matcher::Hex),
+                ValueKind::Field(FieldKind::Bytes) | ValueKind::Secret => self.hex(operand).map(Matcher::Hex),
                 _ => {
                     self.mismatch(node, &expected(kind), None);
                     None
@@ -216,6 +225,10 @@ impl Reader {
                     return None;
                 }
                 let rows = self.rows(operand, Fields::Element(path))?;
+                if rows.is_empty() && operator == "contains" {
+                    self.vacuous(operand, "{ exactly: [] } is a list without elements");
+                    return None;
+                }
                 Some(if operator == "contains" { Matcher::Contains(rows) } else { Matcher::Exactly(rows) })
             }
             // `mask` and `is` went their own way above.
@@ -224,6 +237,13 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// `contains: []`.
+    pub(super) fn vacuous(&mut self, node: &Node, instead: &str) {
+        let what = "everything contains nothing";
+        let diagnostic = Diagnostic::new("suite::vacuous", &node.span, what, "always true");
+        self.complain(diagnostic.with_help(instead));
     }
 
     fn mask(&mut self, map: &Map<'_>, node: &Node) -> Option<Matcher> {
@@ -260,9 +280,18 @@ impl Reader {
         }
     }
 
+    /// A bound as a number, where it is known before the case runs.
+    fn bound(&self, value: &Value) -> Option<u128> {
+        match value {
+            Value::Int(number) => Some(u128::from(*number)),
+            Value::Duration(expr) => expr.resolve(&self.scope.params).ok().map(|value| value.as_nanos()),
+            _ => None,
+        }
+    }
+
     /// Something that has a length.
     fn sized(&mut self, node: &Node, kind: ValueKind) -> Option<()> {
-        if matches!(kind, ValueKind::Field(FieldKind::Bytes | FieldKind::List | FieldKind::Text)) {
+        if matches!(kind, ValueKind::Field(FieldKind::Bytes | FieldKind::List | FieldKind::Text) | ValueKind::Secret) {
             return Some(());
         }
         self.mismatch(node, &expected(kind), Some("`len` is for octets and lists".to_owned()));
@@ -306,7 +335,8 @@ impl Reader {
                 _ => self.no_value(node, kind, None),
             },
             ValueKind::Field(FieldKind::Addr) => self.addr(node).map(Value::Addr),
-            ValueKind::Field(FieldKind::Bytes) => match &node.kind {
+            ValueKind::Secret if node.as_scalar().is_some() => self.text(node).map(Value::Text),
+            ValueKind::Field(FieldKind::Bytes) | ValueKind::Secret => match &node.kind {
                 Kind::Map(entries) if entries.len() == 1 && &*entries[0].key.value == "hex" => {
                     self.hex(&entries[0].value).map(Value::Hex)
                 }

@@ -50,6 +50,11 @@ pub fn load_str(path: &Path, text: &str) -> Result<Suite, Vec<Diagnostic>> {
             diagnostics
                 .sort_by(|a, b| (a.span.offset, a.span.len, &a.message).cmp(&(b.span.offset, b.span.len, &b.message)));
             diagnostics.dedup();
+            if diagnostics.len() >= reader::MAX_DIAGNOSTICS {
+                diagnostics.truncate(reader::MAX_DIAGNOSTICS);
+                let what = format!("there are more than these {} mistakes", diagnostics.len());
+                diagnostics.push(Diagnostic::new("suite::file", &file.span(0, 0), what, "in this file"));
+            }
             if diagnostics.is_empty() {
                 let help = "this is a mistake of the harness: please report it with the file";
                 diagnostics
@@ -113,7 +118,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>, diagnostics: &mut Vec<Diagnosti
             if !NOT_SUITES.contains(&name.as_ref()) {
                 collect(&path, files, diagnostics);
             }
-        } else if matches!(path.extension().and_then(OsStr::to_str), Some("yaml" | "yml")) {
+        } else if matches!(path.extension().and_then(OsStr::to_str), Some("yaml" | "yml")) && path.is_file() {
             files.push(path);
         }
     }

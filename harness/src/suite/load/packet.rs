@@ -4,11 +4,11 @@ use super::matcher::Fields;
 use super::reader::{Map, Reader};
 use crate::dissect::catalogue;
 use crate::suite::diagnostic::{Diagnostic, listed, suggest};
-use crate::suite::span::Span;
-use crate::suite::step::{
+use crate::suite::packet::{
     At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreFields, GreKey, Msg, Mutation,
     PacketExpectation, PacketPattern, SendContent, SendStep,
 };
+use crate::suite::span::Span;
 use crate::suite::tree::Node;
 use crate::suite::vocabulary;
 
@@ -97,12 +97,17 @@ impl Reader {
         Some(At { after: inner.or_else(|| after.cloned()), is: is? })
     }
 
+    /// No packet is what `expect_none` is for. Never true.
+    fn none_expected(&mut self, node: &Node) -> bool {
+        self.mismatch(node, "a number above 0", Some("say `expect_none`, which needs a control".to_owned()));
+        false
+    }
+
     fn count(&mut self, node: &Node) -> Option<Count> {
         let many = u64::from(u32::MAX);
         if node.as_scalar().is_some() {
             let count = self.int(node, many)?;
-            if count == 0 {
-                self.mismatch(node, "a number above 0", Some("say `expect_none`, which needs a control".to_owned()));
+            if count == 0 && !self.none_expected(node) {
                 return None;
             }
             return Some(Count { min: count, max: Some(count) });
@@ -110,11 +115,18 @@ impl Reader {
         let entry = self.one(node, &vocabulary::COUNT_RANGE)?;
         match &*entry.key.value {
             "ge" => self.int(&entry.value, many).map(|min| Count { min, max: None }),
-            "le" => self.int(&entry.value, many).map(|max| Count { min: 0, max: Some(max) }),
+            "le" => {
+                let max = self.int(&entry.value, many)?;
+                (max > 0 || self.none_expected(&entry.value)).then_some(Count { min: 0, max: Some(max) })
+            }
             _ => match self.list(&entry.value, "a list of two numbers")? {
                 [low, high] => {
-                    let (low, high) = (self.int(low, many), self.int(high, many));
-                    Some(Count { min: low?, max: Some(high?) })
+                    let (low, high) = (self.int(low, many)?, self.int(high, many)?);
+                    if low > high || high == 0 {
+                        self.mismatch(&entry.value, "the lower bound first, and an upper one above 0", None);
+                        return None;
+                    }
+                    Some(Count { min: low, max: Some(high) })
                 }
                 _ => {
                     self.mismatch(&entry.value, "the lower and the upper bound", None);

@@ -9,13 +9,14 @@ use std::time::Duration;
 use super::scope::Scope;
 use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::duration::{DurationError, DurationExpr, is_name};
-use crate::suite::model::{Cidr, Percent, Tolerance};
+use crate::suite::model::Tolerance;
 use crate::suite::span::{SourceFile, Span};
+use crate::suite::topology::{Cidr, Percent};
 use crate::suite::tree::{Entry, Kind, Node};
 use crate::suite::vocabulary::{self, Shape};
 
 /// More complaints about one file than this help nobody.
-const MAX_DIAGNOSTICS: usize = 100;
+pub(super) const MAX_DIAGNOSTICS: usize = 100;
 
 /// The state of reading one file.
 pub(super) struct Reader {
@@ -125,7 +126,10 @@ impl Reader {
                 // With one known and one misspelt key the misspelling alone is the news.
                 if known.len() != 1 {
                     let what = format!("a {} has exactly one key, found {found}", shape.name);
-                    let help = "check the indentation: what belongs to a key stands deeper than it";
+                    let help = match shape.name {
+                        "matcher" => "for a range say { between: [1, 5] }, for several rules several steps",
+                        _ => "check the indentation: what belongs to a key stands deeper than it",
+                    };
                     let diagnostic = Diagnostic::new("suite::one_key", &node.span, what, "here");
                     self.complain(diagnostic.with_help(help));
                 }
@@ -351,6 +355,8 @@ impl Reader {
             Some(number) if (0.0..=100.0).contains(&number) => Some(Percent::from_ppm((number * 1e4).round() as u32)),
             _ => {
                 let help = match text.parse::<f64>() {
+                    // Half of everything or half a hundredth? Only the author knows.
+                    Ok(number) if number > 0.0 && number < 1.0 => format!("say {}% or {number}%", number * 100.0),
                     Ok(number) => format!("say {number}%"),
                     Err(_) => "0% to 100%".to_owned(),
                 };

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reader::Reader;
 use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::model::{ClockKind, Params, WorldKind};
+use crate::suite::packet::Place;
 use crate::suite::span::Span;
-use crate::suite::step::Place;
 use crate::suite::tree::Node;
 
 /// Names in force.

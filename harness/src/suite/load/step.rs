@@ -9,7 +9,7 @@ use crate::suite::step::{
     ExecStep, GroupStep, ImpairStep, MeasureStep, ReadyStep, StateCheck, StateStep, Step, WaitStep,
 };
 use crate::suite::tree::{Entry, Node};
-use crate::suite::value::Matcher;
+use crate::suite::value::{Matcher, Row};
 use crate::suite::views::{VIEWS, View};
 use crate::suite::vocabulary;
 
@@ -217,7 +217,7 @@ impl Reader {
             let checks = map.present(&["equals", "contains", "present", "absent"]);
             let check = match checks.as_slice() {
                 ["equals"] => r.read(&map, "equals", |r, node| r.rows(node, fields)).map(StateCheck::Equals),
-                ["contains"] => r.read(&map, "contains", |r, node| r.rows(node, fields)).map(StateCheck::Contains),
+                ["contains"] => r.read(&map, "contains", |r, node| r.some_rows(node, fields)).map(StateCheck::Contains),
                 ["present"] => r
                     .read(&map, "present", |r, node| r.only_true(node, "say `absent: true`"))
                     .map(|()| StateCheck::Present),
@@ -249,6 +249,15 @@ impl Reader {
         // What turns absent was there before, and that is looked at too.
         self.note_absence(&place, view.name, &check, because.is_some() || turns.is_some(), entry);
         Some(StateStep { node: place, view: view.name.to_owned(), filter, check, within, hold_for, at, turns, because })
+    }
+
+    fn some_rows(&mut self, node: &Node, fields: Fields<'_>) -> Option<Vec<Row>> {
+        let rows = self.rows(node, fields)?;
+        if rows.is_empty() {
+            self.vacuous(node, "`absent: true` and `equals: []` are for empty tables");
+            return None;
+        }
+        Some(rows)
     }
 
     /// An empty table proves something only if the same table is known to show what is there.

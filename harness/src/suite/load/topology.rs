@@ -5,10 +5,9 @@ use std::net::IpAddr;
 
 use super::reader::{Map, Reader};
 use crate::suite::diagnostic::{Diagnostic, suggest};
-use crate::suite::model::{
-    Binding, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode, WorldKind,
-};
+use crate::suite::model::WorldKind;
 use crate::suite::span::Span;
+use crate::suite::topology::{Binding, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode};
 use crate::suite::tree::{Entry, Kind, Node};
 use crate::suite::vocabulary;
 
