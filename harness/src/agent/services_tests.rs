@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::mpsc::{self, Receiver};
 
 use super::super::protocol::{Decoder, Message};
@@ -23,12 +25,14 @@ impl Write for Ear {
 struct Fixture {
     services: Arc<Services>,
     said: Receiver<Message>,
+    /// What came while a response was waited for.
+    earlier: RefCell<VecDeque<Message>>,
 }
 
 fn fixture() -> Fixture {
     let (say, said) = mpsc::channel();
     let services = Services::new(Outbox::new(Ear(Decoder::new(), say)), Arc::default(), || {});
-    Fixture { services, said }
+    Fixture { services, said, earlier: RefCell::default() }
 }
 
 impl Fixture {
@@ -36,13 +40,19 @@ impl Fixture {
         let request = Request { id: 1, action };
         self.services.take(&serde_json::to_vec(&request).unwrap());
         loop {
-            if let Message::Response(response) = self.next() {
-                return response.outcome;
+            match self.hear() {
+                Message::Response(response) => return response.outcome,
+                other => self.earlier.borrow_mut().push_back(other),
             }
         }
     }
 
     fn next(&self) -> Message {
+        let earlier = self.earlier.borrow_mut().pop_front();
+        earlier.unwrap_or_else(|| self.hear())
+    }
+
+    fn hear(&self) -> Message {
         self.said.recv_timeout(Duration::from_secs(10)).unwrap()
     }
 }

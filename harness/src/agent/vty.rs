@@ -38,12 +38,11 @@ pub(super) fn run(
     }
     if let (Some(awaited), Some(last)) = (until, replies.last_mut()) {
         while !last.output.contains(awaited) {
-            let never = || format!("the output never contained \"{awaited}\"; the last was:\n{}", last.output);
-            if Instant::now() + RETRY_AFTER >= deadline {
-                return Err(wrong(&last.command, &never()));
-            }
             std::thread::sleep(RETRY_AFTER);
-            *last = exchange(&mut stream, &last.command, deadline).map_err(|error| wrong(&last.command, &error))?;
+            *last = exchange(&mut stream, &last.command, deadline).map_err(|error| {
+                let state = format!("\"{awaited}\" was not seen: {error}; the last answer was:\n{}", last.output);
+                wrong(&last.command, &state)
+            })?;
         }
     }
     Ok(replies)
