@@ -2,7 +2,7 @@
 
 use super::reader::{Map, Reader, parse_int};
 use crate::dissect::catalogue::{self, FieldKind};
-use crate::suite::diagnostic::{Diagnostic, suggest};
+use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::duration::{DurationExpr, is_name};
 use crate::suite::model::Param;
 use crate::suite::tree::{Entry, Kind, Node};
@@ -59,8 +59,18 @@ impl Fields<'_> {
 }
 
 fn nearest_field(nearest: Option<String>) -> String {
-    let all = "`cargo lab inspect --fields` lists all of them";
-    nearest.map_or_else(|| all.to_owned(), |nearest| format!("did you mean `{nearest}`? ({all})"))
+    if let Some(nearest) = nearest {
+        return format!("did you mean `{nearest}`?");
+    }
+    // Over a hundred paths help nobody; how they begin does.
+    let mut stems: Vec<String> = Vec::new();
+    for (path, _, _) in catalogue::paths() {
+        let stem = path.split(['.', '[']).next().unwrap_or_default().to_owned();
+        if !stems.contains(&stem) {
+            stems.push(stem);
+        }
+    }
+    format!("fields begin with {}", listed(stems.iter().map(String::as_str), "or"))
 }
 
 /// Puts the indices of the user's path into a path of the catalogue: `cie[].code` and `cie[0].cod` give `cie[0].code`.
@@ -89,7 +99,7 @@ fn expected(kind: ValueKind) -> String {
         ValueKind::Bool => "`true` or `false`".to_owned(),
         ValueKind::Duration => "a duration".to_owned(),
         ValueKind::Node => "the name of a node".to_owned(),
-        ValueKind::Word(words) => crate::suite::diagnostic::listed(words.iter().copied(), "or"),
+        ValueKind::Word(words) => listed(words.iter().copied(), "or"),
     }
 }
 
