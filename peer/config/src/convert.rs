@@ -133,9 +133,10 @@ fn at_fault(document: &Document, config: &Config, error: &ConfigError) -> Range<
     let span = |written: Option<Range<usize>>| written.unwrap_or_else(|| tunnel.name.span.clone());
     match &error.problem {
         ConfigProblem::Indistinguishable { .. } => tunnel.nbma.span.clone(),
-        ConfigProblem::NotAStation { address, .. } | ConfigProblem::WrongFamily { address, .. } => {
-            span(address_at(tunnel, &nhrp, *address))
-        }
+        ConfigProblem::NotAStation { address, .. }
+        | ConfigProblem::OwnAddress { address, .. }
+        | ConfigProblem::NhsNotRemote { nbma: address }
+        | ConfigProblem::WrongFamily { address, .. } => span(address_at(tunnel, &nhrp, *address)),
         ConfigProblem::PrefixLength { len, .. } => {
             let own = tunnel.address.value.prefix_len == *len;
             let registration = nhrp.registration_prefix.map(|len| len.span);

@@ -53,6 +53,7 @@ fn every_mistake_has_its_place() {
         with("    nhrp:\n      retry: {first: 10}\n"),
         with("    nhrp:\n      nhs: [{protocol: 10.0.0.2}]\n"),
         with("    nhrp:\n      nhs:\n        - nbma: 192.0.2.1\n"),
+        with("    remote: 192.0.2.7\n    nhrp:\n      nhs:\n        - nbma: 192.0.2.8\n"),
         with("    nhrp:\n      nhs:\n        - {nbma: 192.0.2.2}\n        - {nbma: 192.0.2.2}\n"),
         with("    nhrp:\n      nhs:\n        - nbma: 2001:db8::2\n"),
         with("    nhrp:\n      nhs: {nbma: 192.0.2.2}\n"),
@@ -160,7 +161,7 @@ proptest! {
             let mut out = String::new();
             let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor());
             handler.render_report(&mut out, &error).unwrap();
-            prop_assert!(!out.contains("s3cret"), "{}", out);
+            prop_assert!(!out.contains("s3cret"), "{}\n{}", text, out);
         }
     }
 }
