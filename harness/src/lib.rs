@@ -3,9 +3,13 @@
 pub mod agent;
 pub mod capture;
 pub mod dissect;
+pub mod docker;
 pub mod evidence;
 pub mod expect;
+pub mod images;
+pub mod place;
 pub mod progress;
+pub mod prune;
 pub mod report;
 pub mod run;
 pub mod subject;

@@ -1,0 +1,312 @@
+//! What a build says, line by line, and what a failed one means.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    progress::{Job, Progress},
+    world::LabError,
+};
+
+/// How many of the last lines are shown when a build fails.
+const SHOWN: usize = 30;
+
+/// A recipe's own words begin so, with its name behind: `containers/kernel: compiling on 2 cores`.
+const OWN_WORDS: &str = "containers/";
+
+/// Takes in what a build says, shows how it is going, and keeps all of it in a file.
+pub(super) struct Transcript<'a> {
+    tag: String,
+    /// What stands before each line on a terminal, short enough for the line to be seen.
+    head: String,
+    progress: &'a Progress,
+    job: Option<Job<'a>>,
+    file: Option<File>,
+    path: PathBuf,
+    unfinished: String,
+    last: VecDeque<String>,
+    /// The container in which a step runs, so that it can be removed if the engine does not.
+    pub(super) container: Option<String>,
+}
+
+impl<'a> Transcript<'a> {
+    /// Of the building of `tag`; `note` is shown with it, as how long it takes.
+    pub(super) fn begin(tag: &str, note: &str, cache: &Path, progress: &'a Progress) -> Transcript<'a> {
+        let folder = cache.join("logs");
+        let path = folder.join(format!("{}.log", tag.replace(['/', ':'], "-")));
+        // Without the file everything still works but looking things up later.
+        let file = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path)).ok();
+        let job = Some(progress.job("Building", &format!("{tag} ({note}, once)")));
+        let name = tag.rsplit('/').next().unwrap_or(tag);
+        // A hash behind the name helps nobody who waits.
+        let name = name.split_once(':').filter(|(_, version)| version.len() >= 12).map_or(name, |(name, _)| name);
+        Transcript {
+            tag: tag.to_owned(),
+            head: format!("{name} ({note}): "),
+            progress,
+            job,
+            file,
+            path,
+            unfinished: String::new(),
+            last: VecDeque::new(),
+            container: None,
+        }
+    }
+
+    /// Takes text as it comes, lines broken anywhere.
+    pub(super) fn text(&mut self, text: &str) {
+        for piece in text.split_inclusive(['\n', '\r']) {
+            self.unfinished.push_str(piece);
+            if piece.ends_with(['\n', '\r']) {
+                let line = std::mem::take(&mut self.unfinished);
+                self.line(line.trim_end());
+            }
+        }
+    }
+
+    /// Takes a line.
+    pub(super) fn line(&mut self, line: &str) {
+        let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        if line.trim().is_empty() {
+            return;
+        }
+        if let Some(file) = &mut self.file {
+            let _ = writeln!(file, "{line}");
+        }
+        if let Some(id) = line.trim().strip_prefix("---> Running in ") {
+            self.container = Some(id.to_owned());
+        } else if let Some(words) = own_words(&line) {
+            // A step of minutes is worth a line of its own, in a log too.
+            self.progress.phase("", words);
+        }
+        if let Some(job) = &self.job {
+            job.describe(&format!("{}{}", self.head, own_words(&line).unwrap_or(line.trim())));
+        }
+        if self.last.len() == SHOWN {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    /// Takes the live line away.
+    pub(super) fn quiet(&mut self) {
+        self.job = None;
+    }
+
+    /// Shows the last lines, and tells why it failed. `error`: the engine's or the program's last word.
+    pub(super) fn fail(mut self, error: &str) -> LabError {
+        self.text("\n");
+        self.quiet();
+        let lines = mask(&self.last.into_iter().collect::<Vec<_>>());
+        let shown: String = lines.iter().map(|line| format!("    | {line}\n")).collect();
+        self.progress.print(&shown);
+        let error = mask(&[error.trim().to_owned()]).concat();
+        explain(&self.tag, &lines, &error, self.file.is_some().then_some(&self.path))
+    }
+}
+
+fn own_words(line: &str) -> Option<&str> {
+    let (name, words) = line.trim().strip_prefix(OWN_WORDS)?.split_once(": ")?;
+    (!name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))).then_some(words)
+}
+
+/// Without the names of machines: which mirror a site uses is nobody's business who reads a log.
+fn mask(lines: &[String]) -> Vec<String> {
+    let mut hosts: Vec<String> = lines.iter().flat_map(|line| hosts(line)).collect();
+    // The longest first, as one name may be a part of another.
+    hosts.sort_by_key(|host| std::cmp::Reverse(host.len()));
+    hosts.dedup();
+    lines.iter().map(|line| hosts.iter().fold(line.clone(), |line, host| line.replace(host, "(mirror)"))).collect()
+}
+
+/// Names of machines in a line: those in addresses, and those that could not be looked up.
+fn hosts(line: &str) -> Vec<String> {
+    let end = |c: char| c.is_whitespace() || "/'\"<>()[],:".contains(c);
+    let behind = |mark: &'static str| {
+        line.match_indices(mark).filter_map(move |(at, _)| line[at + mark.len()..].split(end).next().map(str::to_owned))
+    };
+    let mut found: Vec<String> =
+        behind("://").chain(behind("resolve '")).chain(behind("lookup ")).chain(behind("connect to ")).collect();
+    found.retain(|host| host.contains('.'));
+    found
+}
+
+/// How failures show themselves, what they are called, and what to do about them. The first that fits counts, so that
+/// reasons stand before what follows from them.
+const KNOWN: [(&[&str], &str, &str); 9] = [
+    (
+        &["No space left on device", "disk full", "ENOSPC", "not enough free space"],
+        "image.disk-full",
+        "make room on the engine's disk: `docker system df` tells what takes it, `cargo lab prune` and `docker system \
+         prune` give some back; the kernel needs 3 GB while it is built",
+    ),
+    (
+        &["User Mode Linux runs on x86_64 only"],
+        "image.architecture",
+        "use an x86_64 machine, or an engine on one (DOCKER_HOST)",
+    ),
+    (
+        &[
+            "Temporary failure resolving",
+            "Could not resolve",
+            "Could not connect to",
+            "Unable to connect to",
+            "Network is unreachable",
+            "Connection timed out",
+        ],
+        "image.network",
+        "let the engine's containers reach the distribution's packages (name service, proxy, firewall), then try again",
+    ),
+    (
+        &["package lists cannot be fetched", "package lists of", "Release file", "404  Not Found", "no longer valid"],
+        "image.packages",
+        "the mirror does not have this release as the base expects it: remove the base with `cargo lab images remove base` \
+         and build again",
+    ),
+    (
+        &["the base has FRR", "not in the base"],
+        "image.version",
+        "the distribution's release has moved on: write its version in the implementation's file under `suites/impls/`",
+    ),
+    (
+        &["no package linux-source", "is not where the base image's own suite", "cannot be downloaded"],
+        "image.kernel-source",
+        "name a kernel source package that the release has as SOURCE in containers/kernel/Dockerfile",
+    ),
+    (
+        &["compiler's packages cannot be installed"],
+        "image.compiler",
+        "remove the base with `cargo lab images remove base` and build again: its package lists and its packages differ",
+    ),
+    (
+        &["options that did not survive", "has changed: nothing selects", "the kernel does not compile"],
+        "image.kernel",
+        "containers/kernel/ does not fit this kernel source: correct uml.config or build, or go back to a source that it fits",
+    ),
+    (
+        &["Unable to locate package", "packages cannot be installed", "has no installation candidate"],
+        "image.packages",
+        "correct the recipe's list of packages for this release of the distribution",
+    ),
+];
+
+fn explain(tag: &str, lines: &[String], error: &str, log: Option<&PathBuf>) -> LabError {
+    // A recipe says itself what is wrong; what the engine adds is the step's whole text.
+    let words = lines.iter().rev().find_map(|line| own_words(line));
+    let all = || lines.iter().map(String::as_str).chain([error]);
+    let known = KNOWN.iter().find(|(marks, ..)| all().any(|line| marks.iter().any(|mark| line.contains(mark))));
+    let log = log.map_or(String::new(), |log| format!("; all it said is in {}", log.display()));
+    // The recipe's words may be the last of a good step, and the error then be elsewhere.
+    let (cause, problem, remedy) = match known {
+        Some((marks, cause, remedy)) => {
+            let telling = |line: &&str| marks.iter().any(|mark| line.contains(mark));
+            let said = words.filter(|words| telling(words)).or_else(|| all().find(telling)).unwrap_or(error);
+            (*cause, said.trim(), *remedy)
+        }
+        None => ("image.build", words.unwrap_or(error), "the lines above tell more"),
+    };
+    LabError::environment(cause, format!("{tag} can not be built: {problem}"), format!("{remedy}{log}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::report::{Terminal, Verbosity};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn said(error: LabError) -> (String, String, String) {
+        match error {
+            LabError::Environment { cause, problem, remedy } => (cause, problem, remedy),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_put_together_and_steps_shown() {
+        let cache = tempfile::tempdir().unwrap();
+        let shown = Shared::default();
+        let progress = Progress::new(Box::new(shown.clone()), Terminal::FILE, Verbosity::Normal);
+        let mut transcript = Transcript::begin("dmvpn-lab/kernel:1", "about 7 min", cache.path(), &progress);
+        transcript.text("Step 3/4 : RUN x\n ---> Running in 0a1b2c\ncontain");
+        transcript.text("ers/kernel: compil\u{1b}ing\n  CC   a.o\n");
+        assert_eq!(transcript.container.as_deref(), Some("0a1b2c"));
+        for number in 0..40 {
+            transcript.line(&format!("  CC   {number}.o"));
+        }
+        transcript.text("containers/kernel: the kernel does not compile\n");
+        let (cause, problem, remedy) = said(transcript.fail("The command 'x' returned a non-zero code: 1"));
+        assert_eq!(cause, "image.kernel");
+        assert_eq!(problem, "dmvpn-lab/kernel:1 can not be built: the kernel does not compile");
+        assert!(remedy.contains("uml.config") && remedy.contains("dmvpn-lab-kernel-1.log"), "{remedy}");
+        let text = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
+        let expected = "    Building dmvpn-lab/kernel:1 (about 7 min, once)\n             compiling\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("    | ")).count(), SHOWN);
+        assert!(!text.contains(" 10.o") && text.contains(" 11.o"), "{text}");
+        let log = std::fs::read_to_string(cache.path().join("logs/dmvpn-lab-kernel-1.log")).unwrap();
+        assert!(log.starts_with("Step 3/4 : RUN x\n") && log.contains("  CC   0.o\n"), "{log}");
+    }
+
+    #[test]
+    fn failures_have_names_and_remedies() {
+        let table = [
+            ("cc1: error: writing: No space left on device", "image.disk-full", "docker system df"),
+            ("containers/kernel: the sources cannot be unpacked (disk full?)", "image.disk-full", "prune"),
+            ("W: Failed to fetch  Temporary failure resolving 'x.example'", "image.network", "reach"),
+            ("containers/frr: the package lists cannot be fetched", "image.packages", "remove base"),
+            ("containers/frr: the base has FRR 10.3-3, not 8.4.4", "image.version", "suites/impls/"),
+            ("containers/kernel: no package linux-source-9 in trixie, x or y", "image.kernel-source", "SOURCE"),
+            ("containers/kernel: the compiler's packages cannot be installed", "image.compiler", "remove base"),
+            ("containers/kernel: options that did not survive in x: CONFIG_A", "image.kernel", "uml.config"),
+            ("E: Unable to locate package frrr", "image.packages", "list of packages"),
+            ("something else", "image.build", "lines above"),
+        ];
+        for (line, wanted, hint) in table {
+            let lines = ["Step 1/2 : FROM x".to_owned(), line.to_owned()];
+            let (cause, problem, remedy) = said(explain("dmvpn-lab/x:1", &lines, "returned a non-zero code: 1", None));
+            assert_eq!(cause, wanted, "{line}: {problem}");
+            assert!(remedy.contains(hint), "{line}: {remedy}");
+        }
+    }
+
+    #[test]
+    fn a_reason_goes_before_what_follows_from_it() {
+        let lines = [
+            "E: Failed to fetch: Could not resolve 'mirror.example.org'".to_owned(),
+            "containers/frr: the package lists cannot be fetched".to_owned(),
+        ];
+        assert_eq!(said(explain("x", &lines, "", None)).0, "image.network");
+    }
+
+    #[test]
+    fn names_of_machines_are_not_shown() {
+        let lines = [
+            "Get:1 http://mirror.example.org:3128/debian trixie".to_owned(),
+            "Could not resolve 'mirror.example.org', and example.org is down".to_owned(),
+            "dial tcp: lookup registry.example on 192.0.2.1:53: no such host".to_owned(),
+            "done in 0.5 s: https://example.org/x".to_owned(),
+        ];
+        let masked = mask(&lines).join("\n");
+        assert!(!masked.contains("example"), "{masked}");
+        assert!(masked.contains("http://(mirror):3128/debian trixie") && masked.contains("done in 0.5 s"), "{masked}");
+    }
+}
