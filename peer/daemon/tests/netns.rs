@@ -45,7 +45,7 @@ fn a_spoke_registers_refreshes_and_is_forgotten_when_it_ends() {
         let binding = hub.dynamic("10.0.0.11").expect("it does not expire while its spoke lives");
         binding["age_ms"].as_u64().filter(|age| *age > 3500).map(|_| binding)
     });
-    assert!(refreshed["refreshed_ms"].as_u64().is_some_and(|since| since <= 1500), "{refreshed}");
+    assert!(refreshed["refreshed_ms"].as_u64().is_some_and(|since| since < 2500), "{refreshed}");
     assert!(hub.counter("nhrp.in.registration_request") >= 4);
 
     spoke.signal(Signal::SIGTERM);
@@ -66,7 +66,9 @@ fn a_spoke_registers_refreshes_and_is_forgotten_when_it_ends() {
     assert!(ours.len() >= 8, "{ours:#?}");
     assert_eq!(ours[0], "255\t0xc0\t0x00000064\t3\t");
     assert_eq!(ours[1], "255\t0xc0\t0x00000064\t4\t");
-    assert_eq!(Some(ours), tshark(&hub.capture, &fields));
+    // The hub may have answered one more, when the spoke was gone.
+    let theirs = tshark(&hub.capture, &fields).expect("it was there just now");
+    assert!(theirs.starts_with(&ours), "{ours:#?}\n{theirs:#?}");
 }
 
 #[test]
@@ -134,6 +136,36 @@ fn the_control_socket_clears_stops_and_has_one_owner() {
     assert!(!third.control.exists(), "gone when `stop` returns");
     assert_eq!(third.wait().code(), Some(0));
     assert!(spoke.nhrp()["nhs"][0]["up"] == true);
+}
+
+/// Whoever started the daemon and does not read its log can cost it log lines and nothing else.
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_up_the_node() {
+    let Some(lab) = Lab::new() else { return };
+    let mut hub = lab.spawn_unread(&lab.hub, "hub", &hub(""));
+    wait_for("control socket", || hub.ask(&["show", "nhrp"]).status.success().then_some(()));
+    let spoke = lab.start(&lab.spoke, "spoke", &spoke(100, "3s"));
+
+    // Each of these is a line at level debug: more than the pipe and the queue hold.
+    let inner =
+        [&[0x20, 0, 8, 0, 0, 0, 0, 100, 0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0, 0][..], &[10, 0, 0, 11], &[10, 0, 0, 1]];
+    let inner = inner.concat();
+    wait_for("lost lines", || {
+        lab.spoke.enter(|| {
+            let socket =
+                socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::RAW, Some(47.into())).expect("root");
+            let to = "192.0.2.1:0".parse::<std::net::SocketAddr>().expect("an address").into();
+            for _ in 0..1000 {
+                socket.send_to(&inner, &to).expect("sent");
+            }
+        });
+        (hub.counter("shell.log.lost") > 0).then_some(())
+    });
+    let sent = hub.counter("nhrp.out.registration_reply");
+    wait_for("the next refresh", || (hub.counter("nhrp.out.registration_reply") > sent).then_some(()));
+    assert!(spoke.nhrp()["nhs"][0]["up"] == true);
+    assert_eq!(hub.ask(&["stop"]).status.code(), Some(0));
+    assert_eq!(hub.wait().code(), Some(0));
 }
 
 #[test]

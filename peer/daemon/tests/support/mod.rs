@@ -136,9 +136,23 @@ impl Lab {
 
     /// Starts a daemon and does not wait.
     pub(crate) fn spawn(&self, namespace: &Namespace, name: &str, config: &str) -> Daemon {
+        let mut daemon = self.spawn_unread(namespace, name, config);
+        let lines = BufReader::new(daemon.child.stderr.take().expect("piped"));
+        let log = Arc::clone(&daemon.log);
+        // Until end of file: a full pipe would cost the daemon log lines.
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                log.lock().expect("no panic").push(line);
+            }
+        });
+        daemon
+    }
+
+    /// Starts a daemon, does not wait, and does not read what it logs.
+    pub(crate) fn spawn_unread(&self, namespace: &Namespace, name: &str, config: &str) -> Daemon {
         let path = |suffix: &str| self.dir.path().join(format!("{name}.{suffix}"));
         std::fs::write(path("yaml"), config).expect("written");
-        let mut child = Command::new("ip")
+        let child = Command::new("ip")
             .args(["netns", "exec", &namespace.name, PEER, "up", "--log", "debug", "--config"])
             .arg(path("yaml"))
             .arg("--capture")
@@ -150,15 +164,7 @@ impl Lab {
             .stderr(Stdio::piped())
             .spawn()
             .expect("started");
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, to) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
-        // Until end of file: a full pipe would cost the daemon log lines.
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                to.lock().expect("no panic").push(line);
-            }
-        });
-        Daemon { child, log, control: path("sock"), capture: path("pcapng") }
+        Daemon { child, log: Arc::default(), control: path("sock"), capture: path("pcapng") }
     }
 }
 
