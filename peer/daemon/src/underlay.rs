@@ -159,7 +159,7 @@ struct RawSocket {
 ///
 /// **The seam for IPsec**: ESP lives in the core. What it needs from the shell is a socket per own address for protocol 50,
 /// and UDP sockets on ports 500 and 4500. The former are more entries of [`PROTOCOLS`], because a [`Transmit`] finds its
-/// socket by protocol and source; the latter become a second kind of socket beside [`RawSocket`], under the same
+/// socket by protocol and source; the latter become a second kind of socket beside `RawSocket`, under the same
 /// `poll_readable`, `receive` and `send`.
 #[derive(Debug)]
 pub struct Underlay {
@@ -274,7 +274,7 @@ impl RawSocket {
         #[allow(unsafe_code)]
         // SAFETY: the descriptor is the socket's own. The socket moves into the `AsyncFd`, is reached by shared reference
         // only, and so stays open, and the same, until the `AsyncFd` is dropped with it.
-        let registered = unsafe { AsyncFd::register(socket) };
+        let registered = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         let fd = registered.map_err(|error| failed("raw socket not usable")(error.into_parts().1))?;
         Ok(Self { fd, protocol, local, next_id: first_id.max(1), options: None })
     }
@@ -337,6 +337,7 @@ impl RawSocket {
             IpAddr::V4(_) => SocketAddr::new(to, 0),
             IpAddr::V6(to) => SocketAddrV6::new(to, 0, 0, 0).into(),
         };
-        self.fd.try_io(Interest::WRITABLE, |socket| socket.send_to(octets, &to.into())).map(|_| ())
+        // Not through the reactor: it knows of no room before its first turn, and room is not waited for.
+        self.fd.get_ref().send_to(octets, &to.into()).map(|_| ())
     }
 }

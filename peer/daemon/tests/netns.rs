@@ -40,6 +40,10 @@ fn a_spoke_registers_refreshes_and_is_forgotten_when_it_ends() {
     let server = spoke.nhrp()["nhs"][0].clone();
     assert_eq!((&server["up"], &server["protocol"]), (&true.into(), &"10.0.0.1".into()));
 
+    // The very first request went out, and nothing since was kept back.
+    let counters = spoke.counters();
+    assert_eq!(counters["nhrp.out.registration_request"], counters["shell.tx.packets"], "{counters:#}");
+
     // Older than its holding time: it was refreshed in between, and never fell out.
     let refreshed = wait_for("refresh", || {
         let binding = hub.dynamic("10.0.0.11").expect("it does not expire while its spoke lives");

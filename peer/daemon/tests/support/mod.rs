@@ -202,9 +202,14 @@ impl Daemon {
         self.json(&["show", "nhrp", "--json"])
     }
 
+    /// All counters at one instant.
+    pub(crate) fn counters(&self) -> Value {
+        self.json(&["show", "counters", "--json"])
+    }
+
     /// One counter.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        self.json(&["show", "counters", "--json"])[name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
+        self.counters()[name].as_u64().unwrap_or_else(|| panic!("no counter {name}"))
     }
 
     /// The binding of a protocol address that is registered.
