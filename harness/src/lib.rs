@@ -4,6 +4,7 @@ pub mod agent;
 pub mod capture;
 pub mod dissect;
 pub mod docker;
+pub mod doctor;
 pub mod evidence;
 pub mod expect;
 pub mod images;

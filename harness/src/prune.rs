@@ -92,14 +92,26 @@ pub async fn find(docker: &Docker, all: bool) -> Result<Found, LabError> {
             false => "its run goes on, or may do so".to_owned(),
         });
         let thing = Leftover { kind, name, id, because };
-        if gone { found.leftovers.push(thing) } else { found.kept.push(thing) }
+        if gone {
+            found.leftovers.push(thing)
+        } else {
+            found.kept.push(thing)
+        }
+        gone
     };
 
     let filters = HashMap::from([("label".to_owned(), vec![format!("{LAB}=1")])]);
     let fail = |what: &'static str| move |error: Error| docker::trouble(&format!("{what} can not be listed"), &error);
 
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    // Images that containers will still use then, the lab's or anybody's.
+    let mut used_images = Vec::new();
+    let options = ListContainersOptionsBuilder::default().all(true).build();
     for container in docker.list_containers(Some(options)).await.map_err(fail("containers"))? {
+        let ours = container.labels.as_ref().is_some_and(|labels| labels.get(LAB).is_some_and(|value| value == "1"));
+        if !ours {
+            used_images.extend(container.image_id);
+            continue;
+        }
         let id = container.id.unwrap_or_default();
         let names = container.names.unwrap_or_default();
         let name = names.first().map_or_else(|| short(&id).to_owned(), |name| name.trim_start_matches('/').to_owned());
@@ -111,7 +123,9 @@ pub async fn find(docker: &Docker, all: bool) -> Result<Found, LabError> {
                     | ContainerSummaryStateEnum::CREATED
             )
         );
-        sort(why_left(&owner(container.labels.as_ref()), running), Kind::Container, name, id);
+        if !sort(why_left(&owner(container.labels.as_ref()), running), Kind::Container, name, id) {
+            used_images.extend(container.image_id);
+        }
     }
 
     let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
@@ -133,6 +147,10 @@ pub async fn find(docker: &Docker, all: bool) -> Result<Found, LabError> {
     ]);
     let options = ListImagesOptionsBuilder::default().filters(&filters).build();
     for image in docker.list_images(Some(options)).await.map_err(fail("images"))? {
+        // One that is in use can not be removed whoever asks for it: it goes when its container has gone.
+        if used_images.contains(&image.id) {
+            continue;
+        }
         let because = (!building).then(|| "left by a build".to_owned());
         sort(because, Kind::Image, short(&image.id).to_owned(), image.id);
     }

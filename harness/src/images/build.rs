@@ -225,7 +225,7 @@ impl Interrupt {
 }
 
 /// A duration that is only guessed, in words.
-pub(super) fn roughly(time: Duration) -> String {
+pub(crate) fn roughly(time: Duration) -> String {
     match time.as_secs() {
         seconds @ ..90 => format!("about {seconds} s"),
         seconds => format!("about {} min", (seconds + 30) / 60),

@@ -26,6 +26,7 @@ use tabled::{
 };
 
 pub use base::can_bootstrap;
+pub(crate) use build::roughly;
 pub use build::{Built, build};
 pub use plan::{ImageStatus, REPOSITORY, State, Wanted};
 pub use recipe::{Recipe, RecipeFile};
