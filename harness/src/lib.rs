@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod capture;
+pub mod cli;
 pub mod dissect;
 pub mod docker;
 pub mod doctor;

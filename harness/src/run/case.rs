@@ -283,12 +283,16 @@ impl<'a> CaseRun<'a> {
         Ok(())
     }
 
-    /// Tells each router's side of the wire which addresses there are.
+    /// Boots the routers that are not there yet, and tells each one's side of the wire which addresses there are.
     fn greet_routers(&mut self) -> Result<(), LabError> {
-        for name in self.routers.keys() {
-            let id = self.world.fabric.station(name)?;
+        for (name, part) in self.routers.clone() {
+            let id = self.world.fabric.station(&name)?;
             let neighbours = self.world.fabric.neighbours(id);
-            self.world.driver().neighbours(name, neighbours)?;
+            let fresh = self.world.driver().boot(&name, &part.implementation, &part.release)?;
+            self.world.driver().neighbours(&name, neighbours)?;
+            if fresh {
+                steps::lifecycle::order_all(self, &name, &part.implementation.boot)?;
+            }
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ use std::time::Duration;
 use dmvpn_core::time::Instant;
 
 use crate::agent::protocol::{Action, Outcome};
+use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 use fabric::Fabric;
 use timeline::What;
@@ -151,6 +152,15 @@ pub trait Driver {
     /// # Errors
     /// [`LabError::Interrupted`], or a failure of the lab itself.
     fn wait(&mut self, deadline: Instant) -> Result<Option<Arrival>, LabError>;
+
+    /// Boots a router for a node, unless it runs already. True if it was booted now and is as its image left it.
+    ///
+    /// # Errors
+    /// What keeps it from booting.
+    fn boot(&mut self, node: &str, implementation: &Implementation, release: &Release) -> Result<bool, LabError>;
+
+    /// Takes a router away that can not be trusted any more; the next case gets a new one.
+    fn discard(&mut self, node: &str);
 
     /// Tells a router's side of the wire which addresses there are on it, the router's own not among them.
     fn neighbours(&mut self, node: &str, addresses: Vec<IpAddr>) -> Result<(), LabError>;

@@ -9,6 +9,7 @@ use dmvpn_core::time::Instant;
 
 use super::{Arrival, Driver, LabError};
 use crate::agent::protocol::Action;
+use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 
 /// Where virtual time begins for captures: 2026-01-01T00:00:00Z, the same in every run.
@@ -56,6 +57,12 @@ impl Driver for Sim {
         self.now = self.now.max(deadline);
         Ok(None)
     }
+
+    fn boot(&mut self, node: &str, _: &Implementation, _: &Release) -> Result<bool, LabError> {
+        Err(nobody(node))
+    }
+
+    fn discard(&mut self, _: &str) {}
 
     fn neighbours(&mut self, _: &str, _: Vec<IpAddr>) -> Result<(), LabError> {
         Ok(())

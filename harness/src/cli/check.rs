@@ -1,0 +1,104 @@
+//! `cargo lab check` and `cargo lab schema`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::{Trouble, root, suites};
+use crate::run::divergence;
+use crate::suite::{Step, Suite, flatten};
+use crate::{report, subject, suite};
+
+/// What to check.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Files or folders; the whole checkout if none is given.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: &CheckArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
+    if !args.paths.is_empty() {
+        return check_paths(&args.paths);
+    }
+    let root = root(explicit)?;
+    let suites = suites(&root)?;
+    let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
+    let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
+    let ids: Vec<String> =
+        suites.iter().flat_map(|suite| suite.cases.iter().map(|case| suite.case_id(case))).collect();
+    let stale = divergence::stale(&divergences, &ids);
+    for entry in &stale {
+        eprintln!("error: {}: no case fits `{}`; delete the entry or correct the id", entry.file.display(), entry.case);
+    }
+    let unknown: Vec<_> = divergences
+        .iter()
+        .filter(|entry| implementations.iter().all(|implementation| implementation.name != entry.implementation))
+        .collect();
+    for entry in &unknown {
+        eprintln!("error: {}: there is no implementation `{}`", entry.file.display(), entry.implementation);
+    }
+    println!(
+        "{} suites, {} cases, {} exec steps, {} implementations, {} divergences",
+        suites.len(),
+        ids.len(),
+        execs(&suites),
+        implementations.len(),
+        divergences.len()
+    );
+    Ok(if stale.is_empty() && unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// The escape hatch is counted: each use of it binds a case to a product.
+fn execs(suites: &[Suite]) -> usize {
+    let cases = suites.iter().flat_map(|suite| &suite.cases);
+    cases.flat_map(|case| flatten(&case.steps)).filter(|step| matches!(step.value, Step::Exec(_))).count()
+}
+
+fn check_paths(paths: &[PathBuf]) -> Result<ExitCode, Trouble> {
+    let (mut cases, mut mistakes) = (0, 0);
+    for path in paths {
+        match suite::load_tree(path) {
+            Ok(suites) => cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>(),
+            Err(diagnostics) => {
+                mistakes += diagnostics.len();
+                for diagnostic in diagnostics {
+                    eprintln!("{:?}", miette::Report::new(diagnostic));
+                }
+            }
+        }
+    }
+    println!("{cases} cases, {mistakes} mistakes");
+    Ok(ExitCode::from(if mistakes == 0 { 0 } else { 2 }))
+}
+
+/// Which schema.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Of what.
+    #[arg(value_enum, default_value_t)]
+    of: SchemaOf,
+}
+
+/// Documents that there are schemas of.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SchemaOf {
+    /// Suites, for editors.
+    #[default]
+    Suite,
+    /// `results.json` and `--format json`.
+    Results,
+    /// Lines of `--format jsonl`.
+    Events,
+}
+
+pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Trouble> {
+    let schema = match args.of {
+        SchemaOf::Suite => suite::schema::schema(),
+        SchemaOf::Results => report::json::result_schema(),
+        SchemaOf::Events => report::json::event_schema(),
+    };
+    println!("{:#}", schema.to_value());
+    Ok(ExitCode::SUCCESS)
+}

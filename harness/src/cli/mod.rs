@@ -1,0 +1,146 @@
+//! The command line.
+
+mod check;
+mod explain;
+mod infra;
+mod list;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::ColorChoice;
+use crate::suite::{self, Suite};
+use crate::world::LabError;
+
+/// Interoperability test harness and packet lab for DMVPN.
+///
+/// Runs suites of cases against hubs and spokes: the built-in ones under a virtual clock, or real routers. A verdict
+/// always comes with the packets that show it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo lab",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
+  cargo lab run                                        everything, on the built-in hub and spoke
+  cargo lab run nhrp/registration --subject frr:10.3   one suite against a real FRRouting hub
+  cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
+  cargo lab doctor                                     what this machine can run
+
+Exit codes:
+  0  at least one case ran, and none failed        3  nothing ran, too many skips, or inconclusive
+  1  a case failed, or passed unexpectedly         4  the environment: something is missing on this machine
+  2  wrong usage, or a suite that is not valid     5  a mistake of the harness itself
+  130, 143  interrupted, after everything was taken down"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// The lab's checkout; found from the current folder upwards by default.
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run cases.
+    Run(run::RunArgs),
+    /// List cases, with worlds, level and tags.
+    List(list::ListArgs),
+    /// Say what a case does, step by step, and which sentence it stands on.
+    Explain(explain::ExplainArgs),
+    /// Check suites, implementations and divergences without running anything.
+    Check(check::CheckArgs),
+    /// Say what this machine can run, and what to install for the rest.
+    Doctor(infra::DoctorArgs),
+    /// List, build or remove the images of real routers.
+    Images(infra::ImagesArgs),
+    /// Remove what interrupted runs have left behind.
+    Prune(infra::PruneArgs),
+    /// Print the JSON schema of suites (or of results), for editors and other programs.
+    Schema(check::SchemaArgs),
+    /// The part that works inside routers.
+    #[command(hide = true)]
+    Agent(infra::AgentArgs),
+}
+
+/// What goes wrong before there are results, and the exit code it means.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Exit code 2: the user's input.
+    Usage(miette::Report),
+    /// Exit code 4: the machine.
+    Environment(LabError),
+}
+
+impl From<LabError> for Trouble {
+    fn from(error: LabError) -> Self {
+        Trouble::Environment(error)
+    }
+}
+
+/// Runs a command line and says how the process ends.
+pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let root = cli.root.as_deref();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args, root, cli.color),
+        Command::List(args) => list::run(args, root),
+        Command::Explain(args) => explain::run(args, root),
+        Command::Check(args) => check::run(args, root),
+        Command::Schema(args) => check::schema(args),
+        Command::Doctor(args) => infra::doctor(args, root),
+        Command::Images(args) => infra::images(args, root, cli.color),
+        Command::Prune(args) => infra::prune(args),
+        Command::Agent(args) => return infra::agent(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(Trouble::Usage(report)) => {
+            eprintln!("{report:?}");
+            ExitCode::from(2)
+        }
+        Err(Trouble::Environment(error)) => {
+            report_environment(&error);
+            ExitCode::from(if matches!(error, LabError::Interrupted) { 130 } else { 4 })
+        }
+    }
+}
+
+fn report_environment(error: &LabError) {
+    eprintln!("error: {error}");
+    if let LabError::Environment { cause, remedy, .. } = error {
+        eprintln!("  cause:  {cause}");
+        eprintln!("  remedy: {remedy}");
+    }
+}
+
+/// Reads all suites of the checkout.
+fn suites(root: &Path) -> Result<Vec<Suite>, Trouble> {
+    suite::load_tree(&root.join("suites")).map_err(|diagnostics| {
+        let several = diagnostics.len();
+        for diagnostic in diagnostics {
+            eprintln!("{:?}", miette::Report::new(diagnostic));
+        }
+        Trouble::Usage(miette::miette!(
+            help = "`cargo lab check` says the same without running anything",
+            "{several} mistake(s) in the suites"
+        ))
+    })
+}
+
+fn root(explicit: Option<&Path>) -> Result<PathBuf, Trouble> {
+    Ok(crate::place::root(explicit)?)
+}

@@ -1,0 +1,283 @@
+//! `cargo lab run`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant as Wall;
+
+use clap::{Args, ValueEnum};
+
+use super::infra;
+use super::list::SelectionArgs;
+use super::{Trouble, root, suites};
+use crate::evidence::{Redactor, Run};
+use crate::report::{ColorChoice, FormatSpec, Options, Reporter, Streams, Verbosity};
+use crate::run::case::Settings;
+use crate::run::divergence;
+use crate::run::execute::{Context, environment, execute};
+use crate::run::keep::{Keep, secrets_of};
+use crate::run::plan::{plan, world_of};
+use crate::subject::{self, Implementation, Subject};
+use crate::suite::select::select_by;
+use crate::suite::{ClockKind, WorldKind};
+use crate::verdict::{Event, Interrupt, Policy, RunResult, SCHEMA};
+
+/// What to run, against whom, and how to tell.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cargo lab run
+  cargo lab run nhrp/registration/refresh-third -v
+  cargo lab run nhrp --subject frr:8.4.4,frr:10.3 --format junit=report.xml --deny-skips
+  NO_COLOR=1 cargo lab run --format json > results.json")]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Who is under test: `peer` (built in), or implementations of suites/impls, such as `frr:10.3`.
+    #[arg(long, value_name = "NAME[:VERSION]", value_delimiter = ',')]
+    subject: Vec<String>,
+    /// Only subjects of this world. `sim`: in process, virtual clock. `real`: routers.
+    #[arg(long, value_enum)]
+    world: Option<WorldArg>,
+    /// Seed of every random choice.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Simulated cases at a time; as many as there are cores by default.
+    #[arg(long, short)]
+    jobs: Option<usize>,
+    /// Run everything so many times.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    /// Stretch upper bounds of waits in real time, on a slow machine.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    timeout_scale: f64,
+    /// Stop at the first failure.
+    #[arg(long)]
+    fail_fast: bool,
+    /// Stop after so many failures.
+    #[arg(long, value_name = "N")]
+    max_fail: Option<usize>,
+    /// A skipped case is an error (exit code 3).
+    #[arg(long)]
+    deny_skips: bool,
+    /// More skipped cases than this are an error.
+    #[arg(long, value_name = "N")]
+    max_skips: Option<usize>,
+    /// A recommendation that is not followed counts as a failure.
+    #[arg(long)]
+    strict: bool,
+    /// How to tell: human, json, jsonl, junit; with `=FILE` into a file. Repeatable.
+    #[arg(long, value_name = "FORMAT[=FILE]")]
+    format: Vec<FormatSpec>,
+    /// Folder for the evidence.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    out: PathBuf,
+    /// Of which cases evidence is kept.
+    #[arg(long, value_enum, default_value_t)]
+    keep: Keep,
+    /// Only failures and the last line.
+    #[arg(long, short)]
+    quiet: bool,
+    /// More: steps (-v), packets (-vv).
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WorldArg {
+    /// In process, under a virtual clock.
+    Sim,
+    /// Real routers.
+    Real,
+}
+
+pub(super) fn run(args: &RunArgs, explicit: Option<&Path>, color: ColorChoice) -> Result<ExitCode, Trouble> {
+    let began = Wall::now();
+    let root = root(explicit)?;
+    let suites = suites(&root)?;
+    let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
+    let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
+    let subjects = subjects(args, &implementations)?;
+    let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
+    let plan = plan(&selection, &subjects, ClockKind::Real);
+    if plan.cells.is_empty() {
+        let first = plan.elsewhere.first().map(|(id, why)| format!("{id} is {why}")).unwrap_or_default();
+        return Err(Trouble::Usage(miette::miette!(
+            help = "`cargo lab list` shows in which worlds each case runs",
+            "none of the selected cases can run with {}: {first}",
+            subjects.iter().map(Subject::id).collect::<Vec<_>>().join(", ")
+        )));
+    }
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let signal = watch_signals(Arc::clone(&interrupted));
+
+    let mut secrets: Vec<String> = suites.iter().flat_map(secrets_of).collect();
+    secrets.sort();
+    secrets.dedup();
+    let redactor = Redactor::new(secrets);
+    let options = Options {
+        formats: args.format.clone(),
+        verbosity: Verbosity::from_flags(args.quiet, args.verbose),
+    };
+    let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
+        .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
+    let now = jiff::Timestamp::now();
+    let evidence = if args.keep == Keep::Never {
+        None
+    } else {
+        let name = now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+        let run = Run::create(&args.out, &name, redactor).map_err(|error| infra::file_trouble(&error))?;
+        Some(run)
+    };
+    let seed = args.seed.or_else(|| suites.iter().find_map(|suite| suite.seed)).unwrap_or(1);
+    let mut result = RunResult {
+        schema: SCHEMA,
+        command: std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect(),
+        harness_version: env!("CARGO_PKG_VERSION").to_owned(),
+        began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        wall: began.elapsed(),
+        seed,
+        environment: environment(&plan.cells),
+        cases: Vec::new(),
+        evidence_dir: evidence.as_ref().map(|run| run.path().to_owned()),
+        interrupted: None,
+        problems: Vec::new(),
+        regressions: Vec::new(),
+    };
+    let context = Context {
+        reporter: &reporter,
+        evidence: evidence.as_ref(),
+        keep: args.keep,
+        settings: Settings { seed, timeout_scale: args.timeout_scale },
+        divergences: &divergences,
+        interrupted: Arc::clone(&interrupted),
+        jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        max_fail: args.max_fail.or(args.fail_fast.then_some(1)),
+        problems: Mutex::new(Vec::new()),
+    };
+    let told = reporter.event(&Event::RunStart {
+        schema: SCHEMA,
+        harness_version: result.harness_version.clone(),
+        command: result.command.clone(),
+        began: result.began.clone(),
+        seed,
+        cases: plan.cells.len() * args.repeat as usize,
+    });
+    if let Err(error) = told {
+        context.problem(error.to_string());
+    }
+    if !plan.elsewhere.is_empty() {
+        let what = format!("{} case(s) that are not for this world (see `cargo lab list`)", plan.elsewhere.len());
+        reporter.progress().phase("Leaving out", &what);
+    }
+    let mut routers = infra::ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
+    for _ in 0..args.repeat {
+        result.cases.extend(execute(&plan.cells, &context, &mut routers));
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    result.environment.extend(routers.facts());
+    result.problems = context.problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    result.interrupted = signal.lock().map_or(None, |signal| *signal);
+    result.wall = began.elapsed();
+    finish(&result, evidence.as_ref(), &reporter, args)
+}
+
+/// Writes what the run as a whole leaves, and tells the end.
+fn finish(result: &RunResult, evidence: Option<&Run>, reporter: &Reporter, args: &RunArgs) -> Result<ExitCode, Trouble> {
+    let mut result = result.clone();
+    if let Some(run) = evidence {
+        let document = crate::report::human::document(&result);
+        let written = run
+            .write_run(&result)
+            .and_then(|()| run.write_results(&result))
+            .and_then(|()| run.write_summary(&document));
+        if let Err(error) = written {
+            result.problems.push(error.to_string());
+        }
+    }
+    let policy = Policy { deny_skips: args.deny_skips, max_skips: args.max_skips, strict: args.strict };
+    // Nothing that the environment refused has anything to do with the subject: a run of nothing but that is code 4.
+    let code = result.exit_code(&policy);
+    reporter.finish(&result, code).map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
+    Ok(code.into())
+}
+
+/// The subjects that the user named; the built-in peer if none.
+fn subjects(args: &RunArgs, implementations: &[Arc<Implementation>]) -> Result<Vec<Subject>, Trouble> {
+    let mut subjects = Vec::new();
+    for name in &args.subject {
+        subjects.push(subject_named(name, implementations)?);
+    }
+    if subjects.is_empty() {
+        subjects.push(Subject::BuiltIn);
+    }
+    let wanted = args.world.map(|world| match world {
+        WorldArg::Sim => WorldKind::Sim,
+        WorldArg::Real => WorldKind::Real,
+    });
+    if let Some(wanted) = wanted {
+        subjects.retain(|subject| world_of(subject) == wanted);
+        if subjects.is_empty() {
+            let help = match wanted {
+                WorldKind::Real => "name a router, as in `--subject frr:10.3`",
+                _ => "world sim is the built-in peer's: leave --subject out",
+            };
+            return Err(Trouble::Usage(miette::miette!(help = help, "no subject lives in world {}", wanted.name())));
+        }
+    }
+    Ok(subjects)
+}
+
+fn subject_named(name: &str, implementations: &[Arc<Implementation>]) -> Result<Subject, Trouble> {
+    let (wanted, version) = match name.split_once(':') {
+        Some((name, version)) => (name, Some(version)),
+        None => (name, None),
+    };
+    if wanted == "peer" {
+        return Ok(Subject::BuiltIn);
+    }
+    let known: Vec<String> = implementations
+        .iter()
+        .flat_map(|known| known.versions.iter().map(|release| format!("{}:{}", known.name, release.version)))
+        .collect();
+    let help = format!("known are peer, {}", known.join(", "));
+    let Some(implementation) = implementations.iter().find(|known| known.name == wanted) else {
+        return Err(Trouble::Usage(miette::miette!(help = help, "there is no implementation `{wanted}` in suites/impls")));
+    };
+    match implementation.release(version) {
+        Some(release) => Ok(Subject::Router(Arc::clone(implementation), release.clone())),
+        None => Err(Trouble::Usage(miette::miette!(help = help, "`{wanted}` has no version `{}`", version.unwrap_or("")))),
+    }
+}
+
+/// SIGINT and SIGTERM set the flag; the run then takes everything down. A second one ends the process at once.
+fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> {
+    let which = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&which);
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+                return;
+            };
+            loop {
+                let kind = tokio::select! {
+                    _ = int.recv() => Interrupt::Interrupt,
+                    _ = term.recv() => Interrupt::Terminate,
+                };
+                if interrupted.swap(true, Ordering::Relaxed) {
+                    eprintln!("interrupted twice: leaving at once; `cargo lab prune` removes what is left");
+                    std::process::exit(kind.exit_code().0.into());
+                }
+                eprintln!("interrupted: taking everything down (once more to leave at once)");
+                if let Ok(mut seen) = seen.lock() {
+                    *seen = Some(kind);
+                }
+            }
+        });
+    });
+    which
+}

@@ -1,0 +1,265 @@
+//! Runs the cells of a plan: simulated ones side by side, real ones suite by suite on routers that stay up.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant as Wall};
+
+use super::case::{CaseRun, Cast, Leavings, Settings};
+use super::divergence::{self, Divergence};
+use super::keep::{self, Keep};
+use super::plan::Cell;
+use crate::evidence::Run;
+use crate::report::Reporter;
+use crate::subject::Subject;
+use crate::suite::WorldKind;
+use crate::verdict::{CaseResult, CiteRef, ClockSpan, Event, ImplRef, Outcome, Verdict, cause};
+use crate::world::real::Routers;
+use crate::world::sim::Sim;
+use crate::world::{Driver, LabError};
+
+/// Everything that all cases of a run share.
+pub struct Context<'r> {
+    /// Where progress and results are told.
+    pub reporter: &'r Reporter,
+    /// Where evidence is kept; `None` keeps none.
+    pub evidence: Option<&'r Run>,
+    /// Which evidence stays.
+    pub keep: Keep,
+    /// Seed and patience.
+    pub settings: Settings,
+    /// Known deviations.
+    pub divergences: &'r [Divergence],
+    /// Set by SIGINT and SIGTERM.
+    pub interrupted: Arc<AtomicBool>,
+    /// Simulated cases at a time.
+    pub jobs: usize,
+    /// Stop after so many failures.
+    pub max_fail: Option<usize>,
+    /// Problems with the evidence, which must not lose a verdict.
+    pub problems: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("jobs", &self.jobs).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Runs all cells and returns their results in the order of the plan. What an interrupt or `max_fail` left out is not
+/// among them.
+pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, routers: &mut dyn Routers) -> Vec<CaseResult> {
+    let results: Vec<Mutex<Option<CaseResult>>> = cells.iter().map(|_| Mutex::new(None)).collect();
+    let failures = AtomicUsize::new(0);
+    let tell = |index: usize, result: CaseResult| {
+        if matches!(result.verdict.outcome, Outcome::Fail | Outcome::Xpass | Outcome::Error) {
+            failures.fetch_add(1, Ordering::Relaxed);
+        }
+        context.tell(&Event::Verdict { case: Box::new(result.clone()) });
+        *lock(&results[index]) = Some(result);
+    };
+    let go_on = || {
+        !context.interrupted.load(Ordering::Relaxed)
+            && context.max_fail.is_none_or(|most| failures.load(Ordering::Relaxed) < most)
+    };
+
+    let simulated: Vec<usize> = (0..cells.len()).filter(|index| cells[*index].world == WorldKind::Sim).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..context.jobs.clamp(1, simulated.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(index) = simulated.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| go_on()) {
+                    let mut driver = Sim::new(Arc::clone(&context.interrupted));
+                    tell(*index, run_cell(&cells[*index], context, &mut driver));
+                }
+            });
+        }
+    });
+
+    let mut lab: Option<(String, Box<dyn Driver>)> = None;
+    for index in (0..cells.len()).filter(|index| cells[*index].world == WorldKind::Real) {
+        if !go_on() {
+            break;
+        }
+        let cell = &cells[index];
+        if cell.known.is_some() {
+            tell(index, judged(cell, context, None));
+            continue;
+        }
+        // One set of routers per subject and suite: booted once, reset between cases.
+        let key = format!("{} {}", cell.subject.id(), cell.suite.id);
+        if lab.as_ref().is_none_or(|(current, _)| *current != key) {
+            drop(lab.take());
+            match routers.lab(&cell.subject) {
+                Ok(driver) => lab = Some((key, driver)),
+                Err(error) => {
+                    tell(index, judged(cell, context, Some(&error)));
+                    continue;
+                }
+            }
+        }
+        if let Some((_, driver)) = &mut lab {
+            tell(index, run_cell(cell, context, driver.as_mut()));
+        }
+    }
+    drop(lab);
+    results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(|poison| poison.into_inner())).collect()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic in a case is caught before it reaches a lock; what is inside is whole in any case.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Context<'_> {
+    fn tell(&self, event: &Event) {
+        if let Err(error) = self.reporter.event(event) {
+            self.problem(error.to_string());
+        }
+    }
+
+    /// Notes something that went wrong outside of any case.
+    pub fn problem(&self, text: String) {
+        let mut problems = lock(&self.problems);
+        if !problems.contains(&text) {
+            problems.push(text);
+        }
+    }
+}
+
+/// A cell that is judged without being run.
+fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> CaseResult {
+    let verdict = match (error, &cell.known) {
+        (Some(LabError::Environment { cause, problem, remedy }), _) => {
+            Verdict::error(cause.clone(), format!("{problem}; {remedy}"))
+        }
+        (Some(error), _) => Verdict::error("lab", error.to_string()),
+        (None, Some(known)) => known.clone(),
+        (None, None) => Verdict::error("harness.internal", "a cell without a verdict was not run"),
+    };
+    result(cell, context, "", verdict, ClockSpan::default(), Duration::ZERO, Vec::new(), None)
+}
+
+fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> CaseResult {
+    if cell.known.is_some() {
+        return judged(cell, context, None);
+    }
+    context.tell(&Event::CaseStart { id: cell.id(), variant: variant(cell) });
+    let began = Wall::now();
+    let begin = driver.now();
+    let (epoch, name, is_virtual) = (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
+    let cast = Cast { subject: cell.subject.clone(), peer: Subject::BuiltIn };
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let run = CaseRun::new(cell.suite, cell.case, &cast, context.settings, driver)?;
+        Ok::<Leavings, LabError>(run.run())
+    }));
+    let (verdict, leavings) = match outcome {
+        Ok(Ok(leavings)) => (leavings.verdict.clone(), Some(leavings)),
+        Ok(Err(LabError::Environment { cause, problem, remedy })) => {
+            (Verdict::error(cause, format!("{problem}; {remedy}")), None)
+        }
+        Ok(Err(error)) => (Verdict::error("lab", error.to_string()), None),
+        Err(panic) => (Verdict::error(cause::PANIC, format!("the harness panicked: {}", words_of(&*panic))), None),
+    };
+    let verdict = match &cell.subject {
+        Subject::Router(..) => {
+            let (name, version) = (cell.subject.name(), cell.subject.version());
+            divergence::apply(verdict, &cell.id(), name, version, context.divergences)
+        }
+        Subject::BuiltIn => verdict,
+    };
+    let end = leavings.as_ref().map_or(begin, |leavings| leavings.end);
+    let clock = ClockSpan { is_virtual, begin_ns: begin.as_nanos(), end_ns: end.as_nanos() };
+    let metrics = leavings.as_ref().map(|leavings| leavings.metrics.clone()).unwrap_or_default();
+    let driver_name = if name == "sim" { "" } else { name };
+    let mut result = result(cell, context, driver_name, verdict, clock, began.elapsed(), metrics, None);
+    if let (Some(evidence), Some(leavings)) = (context.evidence, &leavings)
+        && context.keep.wants(result.verdict.outcome)
+    {
+        match keep::write(evidence, cell, &result, leavings, epoch) {
+            Ok(path) => result.evidence = Some(path),
+            Err(error) => context.problem(error.to_string()),
+        }
+    }
+    if let Some(leavings) = leavings {
+        for node in leavings.broken_routers {
+            driver.discard(&node);
+        }
+    }
+    result
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("without a word").to_owned()
+}
+
+/// Cells of one run that differ only in the subject are variants of the case.
+fn variant(cell: &Cell<'_>) -> Option<String> {
+    match &cell.subject {
+        Subject::BuiltIn => None,
+        subject => Some(subject.id()),
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "one place puts a result together from what the others found out")]
+fn result(
+    cell: &Cell<'_>,
+    context: &Context<'_>,
+    driver: &str,
+    verdict: Verdict,
+    clock: ClockSpan,
+    wall: Duration,
+    metrics: Vec<crate::verdict::Metric>,
+    evidence: Option<PathBuf>,
+) -> CaseResult {
+    let subject = ImplRef::new(cell.subject.name(), cell.subject.version());
+    let peer = ImplRef::new("peer", env!("CARGO_PKG_VERSION"));
+    let subject_option = match &cell.subject {
+        Subject::BuiltIn => String::new(),
+        subject => format!(" --subject {}", subject.id()),
+    };
+    let cites = cell.case.cites.iter().map(|cite| CiteRef {
+        spec: cite.spec.clone(),
+        section: cite.section.clone(),
+        level: cite.level.name().to_owned(),
+        quote: cite.quote.clone().unwrap_or_default(),
+        requirement: cite.requirement.clone(),
+    });
+    CaseResult {
+        id: cell.id(),
+        suite: cell.suite.id.clone(),
+        title: cell.case.title.clone(),
+        variant: variant(cell),
+        world: cell.world.name().to_owned(),
+        driver: (!driver.is_empty()).then(|| driver.to_owned()),
+        subject,
+        peer,
+        seed: context.settings.seed,
+        cites: cites.collect(),
+        verdict,
+        clock,
+        wall,
+        evidence,
+        rerun: format!("cargo lab run {}{subject_option} --seed {}", cell.id(), context.settings.seed),
+        metrics,
+        file: cell.suite.source.path.display().to_string(),
+        line: cell.case.span.line,
+    }
+}
+
+/// What the environment of a run is, for its record.
+pub fn environment(plan: &[Cell<'_>]) -> BTreeMap<String, String> {
+    let mut facts = BTreeMap::new();
+    if let Ok(name) = nix::sys::utsname::uname() {
+        let word = |text: &std::ffi::OsStr| text.to_string_lossy().into_owned();
+        facts.insert("kernel".to_owned(), format!("{} {}", word(name.sysname()), word(name.release())));
+        facts.insert("machine".to_owned(), word(name.machine()));
+    }
+    for cell in plan {
+        facts.insert(format!("subject {}", cell.subject.id()), cell.subject.version().to_owned());
+    }
+    facts
+}
