@@ -95,7 +95,7 @@ enum SchemaOf {
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Trouble> {
     let schema = match args.of {
-        SchemaOf::Suite => suite::schema::schema(),
+        SchemaOf::Suite => suite::schema(),
         SchemaOf::Results => report::json::result_schema(),
         SchemaOf::Events => report::json::event_schema(),
     };

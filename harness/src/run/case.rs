@@ -162,14 +162,7 @@ impl<'a> CaseRun<'a> {
             world.fabric.add_station(name, node.nbma, link, player)?;
             stations.insert(name.clone(), station);
         }
-        let mut configs = Vec::new();
-        for (name, part) in &routers {
-            if let (Some(template), Some(station)) = (&part.implementation.config, stations.get(name)) {
-                let text = render_config(template, station, name)?;
-                configs.push((name.clone(), format!("{}.conf", part.implementation.name), text));
-            }
-        }
-        Ok(Self {
+        let mut this = Self {
             suite,
             case,
             world,
@@ -181,8 +174,31 @@ impl<'a> CaseRun<'a> {
             last_match: None,
             just_matched: false,
             metrics: Vec::new(),
-            configs,
-        })
+            configs: Vec::new(),
+        };
+        for (name, part) in this.routers.clone() {
+            if let Some(template) = &part.implementation.config {
+                let text = render::render_text(template, &this.words(&name)?).map_err(|error| {
+                    LabError::Router { node: name.clone(), problem: format!("its configuration template: {error}") }
+                })?;
+                this.configs.push((name, format!("{}.conf", part.implementation.name), text));
+            }
+        }
+        Ok(this)
+    }
+
+    /// What templates of a router's implementation are rendered with: the node, and the version that plays it.
+    pub(crate) fn words(&self, node: &str) -> Result<serde_json::Value, LabError> {
+        let unknown = || LabError::internal(format!("no router plays `{node}`"));
+        let station = self.stations.get(node).ok_or_else(unknown)?;
+        let version = &self.routers.get(node).ok_or_else(unknown)?.release.version;
+        let mut words = serde_json::to_value(station).map_err(|error| LabError::internal(error.to_string()))?;
+        if let Some(words) = words.as_object_mut() {
+            let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok()).unwrap_or(0);
+            words.insert("version".to_owned(), version.clone().into());
+            words.insert("major".to_owned(), major.into());
+        }
+        Ok(words)
     }
 
     /// Runs steps, control and teardown, and judges. Routers are back in their initial state afterwards, or named as
@@ -335,13 +351,6 @@ impl<'a> CaseRun<'a> {
         };
         Stop::Failed { reason, failure: Box::new(failure) }
     }
-}
-
-fn render_config(template: &str, station: &Station, name: &str) -> Result<String, LabError> {
-    render::render_text(template, station).map_err(|error| LabError::Router {
-        node: name.to_owned(),
-        problem: format!("its configuration template: {error}"),
-    })
 }
 
 /// The last log lines of every node, before position `end`.

@@ -83,8 +83,8 @@ fn wrap(step: &SendStep, from: &Station, dst: IpAddr, payload: &[u8]) -> Result<
     };
     let header = gre::Repr { protocol: EtherType::NHRP, checksum: false, key, sequence: None };
     let mut octets = vec![0; header.emitted_len()];
-    header.emit(payload.len(), &mut octets).map_err(|error| suite(&error.to_string()))?;
     octets.extend_from_slice(payload);
+    header.emit(payload.len(), &mut octets).map_err(|error| suite(&error.to_string()))?;
     let transmit = Transmit { src: from.nbma, dst, protocol: 47, tos: 0xC0, ttl: 255, df: false, payload: octets };
     outer::encapsulate(&transmit, 1).ok_or_else(|| suite("the packet does not fit into an IP packet"))
 }

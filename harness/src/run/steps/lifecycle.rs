@@ -97,8 +97,7 @@ pub(crate) fn ready<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ready: &
 /// [`LabError::Router`] with what the first action that failed has to say.
 pub(crate) fn order_all(run: &mut CaseRun<'_>, node: &str, actions: &[Value]) -> Result<Vec<Outcome>, LabError> {
     let broken = |problem: String| LabError::Router { node: node.to_owned(), problem };
-    let station = run.stations.get(node).ok_or_else(|| broken("has no addresses".to_owned()))?;
-    let actions = render(actions, station).map_err(broken)?;
+    let actions = render(actions, &run.words(node)?).map_err(broken)?;
     if actions.is_empty() {
         return Ok(Vec::new());
     }

@@ -19,9 +19,8 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::AttachContainerOptionsBuilder;
 use dmvpn_core::time::Instant;
 use futures_util::{Stream, StreamExt};
-use testcontainers::core::{CopyDataSource, CopyTargetOptions};
 use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, GenericImage, ImageExt};
+use testcontainers::{ContainerAsync, CopyDataSource, CopyTargetOptions, GenericImage, ImageExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
@@ -234,8 +233,8 @@ impl ContainerLab {
                 self.arrived.push_back(Arrival::Response { ticket: response.id, outcome: response.outcome });
             }
             Inbound::Message { message: Message::Event(event), .. } => self.arrived.extend(arrival(node, event)),
-            Inbound::Message { message: Message::Request(_), .. } => {
-                let how = "its agent sent a request, which agents never do".to_owned();
+            Inbound::Message { message: Message::Request(_) | Message::Credit(_), .. } => {
+                let how = "its agent sent what agents never send to the harness".to_owned();
                 self.arrived.push_back(Arrival::Ended { node, process: None, how });
             }
         }

@@ -81,7 +81,7 @@ impl Port {
             return None;
         };
         let question = ArpEthIpv4Packet::try_from(question.to_packet()).ok()?;
-        let asked = Ipv4Addr::from(question.target_protocol_addr);
+        let asked = Ipv4Addr::from(question.target_ipv4);
         if question.operation != ArpOperation::REQUEST || !self.neighbours.contains(&IpAddr::V4(asked)) {
             return None;
         }
