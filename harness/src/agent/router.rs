@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{MsgFlags, recv, send};
 
@@ -122,6 +122,10 @@ pub(super) struct Context {
 /// Runs a router until it is told to stop or its harness is gone. To be the first process of a container, with the
 /// harness at its standard streams; see `containers/frr/README.md` for how that container is made.
 pub fn run_router(args: RouterArgs) -> ExitCode {
+    // Silent until the first word: an engine discards what is said before somebody has attached to the streams.
+    if !hears(&io::stdin(), LEASE) {
+        return ExitCode::SUCCESS;
+    }
     let started = Instant::now();
     let outbox = Outbox::new(io::stdout());
     let (end, ended) = mpsc::channel();
@@ -212,6 +216,24 @@ fn relay_frames(context: &Context, wire: &OwnedFd) {
 }
 
 /// Frames and requests from the harness, until it closes the stream.
+/// How long a router goes on without a word from its harness, in seconds. The harness says something every few seconds;
+/// one that was killed can not close the stream, as the engine holds it.
+const LEASE: u16 = 30;
+
+/// Whether there is something to read (or the end of it) within so many seconds.
+fn hears(stream: &impl AsFd, seconds: u16) -> bool {
+    let until = Instant::now() + Duration::from_secs(seconds.into());
+    loop {
+        let left = until.saturating_duration_since(Instant::now()).as_millis();
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) | Err(Errno::EINTR) if Instant::now() < until => {}
+            Ok(found) => return found > 0,
+            Err(_) => return false,
+        }
+    }
+}
+
 fn read_harness(
     context: &Context,
     wire: &OwnedFd,
@@ -225,6 +247,9 @@ fn read_harness(
     let mut decoder = Decoder::new();
     let mut octets = vec![0; 64 * 1024];
     loop {
+        if !hears(&stdin, LEASE) {
+            return End::Asked;
+        }
         match stdin.read(&mut octets) {
             Ok(0) => return End::Asked,
             Ok(len) => decoder.push(&octets[..len]),

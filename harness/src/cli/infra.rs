@@ -11,11 +11,14 @@ use clap::{Args, Subcommand};
 use super::Trouble;
 use crate::agent::{KernelChoice, MacAddress, RouterArgs, run_guest_init, run_router};
 use crate::evidence::FileError;
-use crate::report::{ColorChoice, Reporter};
-use crate::subject::Subject;
+use crate::images::{self, ImageStatus, State, Wanted};
+use crate::progress::Progress;
+use crate::report::{ColorChoice, Reporter, Terminal, Verbosity};
+use crate::subject::{self, Release, Subject};
 use crate::world::real::Routers;
 use crate::world::real::container::ContainerLab;
 use crate::world::{Driver, LabError};
+use crate::{docker, doctor, prune};
 
 /// The part that works inside routers.
 #[derive(Debug, Args)]
@@ -39,13 +42,19 @@ enum AgentPart {
         memory: u32,
     },
     /// First process of the lab's kernel in a container.
-    GuestInit,
+    GuestInit {
+        /// Words that the kernel adds of its own accord.
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
 }
 
 pub(super) fn agent(args: &AgentArgs) -> ExitCode {
-    match args.part {
-        AgentPart::Router { mac, kernel, memory } => run_router(RouterArgs { mac, kernel, memory_mib: memory }),
-        AgentPart::GuestInit => run_guest_init(),
+    match &args.part {
+        AgentPart::Router { mac, kernel, memory } => {
+            run_router(RouterArgs { mac: *mac, kernel: *kernel, memory_mib: *memory })
+        }
+        AgentPart::GuestInit { .. } => run_guest_init(),
     }
 }
 
@@ -92,16 +101,94 @@ pub(super) struct PruneArgs {
     all: bool,
 }
 
-pub(super) fn doctor(_args: &DoctorArgs, _root: Option<&Path>) -> Result<ExitCode, Trouble> {
+pub(super) fn doctor(args: &DoctorArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
+    let report = block_on(doctor::examine(explicit))??;
+    if args.json {
+        println!("{}", report.json());
+    } else {
+        print!("{}", report.text());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn images(_args: &ImagesArgs, _root: Option<&Path>, _color: ColorChoice) -> Result<ExitCode, Trouble> {
-    Ok(ExitCode::SUCCESS)
+pub(super) fn images(args: &ImagesArgs, explicit: Option<&Path>, color: ColorChoice) -> Result<ExitCode, Trouble> {
+    let root = super::root(explicit)?;
+    let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
+    let wanted: Vec<Wanted> = implementations
+        .iter()
+        .flat_map(|known| known.versions.iter().map(|release| wanted(&known.image.recipe, release)))
+        .collect();
+    block_on(async {
+        let docker = docker::connect().await?;
+        let all = images::plan(&docker, &root, &wanted).await?;
+        match &args.action {
+            None | Some(ImagesAction::List { json: false }) => {
+                print!("{}", images::table(&all, jiff::Timestamp::now().as_second()));
+            }
+            Some(ImagesAction::List { json: true }) => {
+                println!("{:#}", serde_json::json!({ "schema": 1, "images": all }));
+            }
+            Some(ImagesAction::Build { subjects }) => {
+                let chosen = chosen(&all, &wanted, subjects, &docker, &root).await?;
+                let progress = Progress::new(Box::new(std::io::stderr()), Terminal::stderr(color), Verbosity::Normal);
+                let built = images::build(&docker, &chosen, &progress).await?;
+                progress.close();
+                println!("{} built, {} up to date", built.len(), chosen.len() - built.len());
+            }
+            Some(ImagesAction::Remove { subjects }) => {
+                let chosen = if subjects.is_empty() { all } else { named(&all, subjects)? };
+                for tag in images::remove(&docker, &chosen).await? {
+                    println!("removed {tag}");
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })?
 }
 
-pub(super) fn prune(_args: &PruneArgs) -> Result<ExitCode, Trouble> {
-    Ok(ExitCode::SUCCESS)
+/// The image of a version.
+fn wanted(recipe: &str, release: &Release) -> Wanted {
+    Wanted::new(recipe, release.version.clone(), release.suite.clone())
+}
+
+/// What has to be built for these subjects, with everything that they stand on.
+async fn chosen(
+    all: &[ImageStatus],
+    wanted: &[Wanted],
+    subjects: &[String],
+    docker: &bollard::Docker,
+    root: &Path,
+) -> Result<Vec<ImageStatus>, Trouble> {
+    let needed = |image: &ImageStatus| image.state != State::Unused;
+    if subjects.is_empty() {
+        return Ok(all.iter().filter(|image| needed(image)).cloned().collect());
+    }
+    let names = named(all, subjects)?;
+    let some: Vec<Wanted> =
+        wanted.iter().filter(|wanted| names.iter().any(|image| image.tag == wanted.tag())).cloned().collect();
+    let plan = images::plan(docker, root, &some).await?;
+    Ok(plan.into_iter().filter(needed).collect())
+}
+
+fn named(all: &[ImageStatus], names: &[String]) -> Result<Vec<ImageStatus>, Trouble> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    images::select(all, &names).map_err(|error| Trouble::Usage(error.into()))
+}
+
+pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
+    block_on(async {
+        let docker = docker::connect().await?;
+        let found = prune::find(&docker, args.all).await?;
+        let removed = prune::remove(&docker, &found.leftovers).await?;
+        print!("{}", removed.text());
+        Ok(ExitCode::from(if removed.refused.is_empty() { 0 } else { 4 }))
+    })?
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| LabError::internal(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(work))
 }
 
 /// A file of the evidence that can not be written is a matter of the machine.
@@ -130,8 +217,30 @@ impl<'r> ContainerRouters<'r> {
 
 impl Routers for ContainerRouters<'_> {
     fn lab(&mut self, subject: &Subject) -> Result<Box<dyn Driver>, LabError> {
-        let _ = (&self.root, subject);
+        let lab = ContainerLab::new(Arc::clone(&self.interrupted))?;
+        if let Subject::Router(implementation, release) = subject {
+            let wanted = [wanted(&implementation.image.recipe, release)];
+            let images = block_on(async {
+                let docker = docker::connect().await?;
+                if let Ok(version) = docker.version().await {
+                    let version = version.version.unwrap_or_default();
+                    self.facts.insert("docker".to_owned(), version);
+                }
+                let plan = images::plan(&docker, &self.root, &wanted).await?;
+                images::build(&docker, &plan, self.reporter.progress()).await?;
+                images::plan(&docker, &self.root, &wanted).await
+            });
+            let images = match images {
+                Ok(images) => images?,
+                Err(Trouble::Environment(error)) => return Err(error),
+                Err(Trouble::Usage(report)) => return Err(LabError::internal(report.to_string())),
+            };
+            for image in images.into_iter().filter(|image| image.state == State::Current) {
+                let id = image.id.unwrap_or_default();
+                self.facts.insert(format!("image {}", image.tag), id);
+            }
+        }
         self.reporter.progress().phase("Booting", &format!("routers for {}", subject.id()));
-        Ok(Box::new(ContainerLab::new(Arc::clone(&self.interrupted))?))
+        Ok(Box::new(lab))
     }
 }

@@ -7,7 +7,6 @@ use super::case::Leavings;
 use super::plan::Cell;
 use crate::capture::{InterfaceDecl, LinkType};
 use crate::evidence::{FileError, Run};
-use crate::suite::Span;
 use crate::verdict::{CaseResult, Outcome};
 use crate::world::link::Fate;
 use crate::world::timeline::What;
@@ -123,9 +122,4 @@ pub fn secrets_of(suite: &crate::suite::Suite) -> Vec<String> {
     secrets.sort();
     secrets.dedup();
     secrets
-}
-
-/// `file:line` of a span.
-pub fn place(span: &Span) -> String {
-    format!("{}:{}", span.file.path.display(), span.line)
 }

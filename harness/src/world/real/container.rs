@@ -128,8 +128,15 @@ impl ContainerLab {
         let (container, streams) = runtime.block_on(open(&name, &tag, &port))?;
         let (outbox, mut letters) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
         let mut input = streams.input;
+        // The first words wake the agent; words every few seconds keep it.
+        let sign_of_life = sign_of_life()?;
         runtime.spawn(async move {
-            while let Some(octets) = letters.recv().await {
+            loop {
+                let octets = match tokio::time::timeout(KEEP_ALIVE, letters.recv()).await {
+                    Ok(Some(octets)) => octets,
+                    Ok(None) => break,
+                    Err(_) => sign_of_life.clone(),
+                };
                 if input.write_all(&octets).await.is_err() || input.flush().await.is_err() {
                     break;
                 }
@@ -138,7 +145,6 @@ impl ContainerLab {
         runtime.spawn(read(node.to_owned(), generation, streams.output, self.mailbox.clone()));
         let router = Router { generation, container: Some(container), runtime, outbox, port, skew_ns: 0 };
         self.routers.insert(node.to_owned(), router);
-        // The first words wake the agent.
         self.order(node, Action::Ping {})?;
         let hello = self.await_hello(node, generation)?;
         let behind = i128::from(monotonic_ns()) - i128::from(hello.monotonic_ns);
@@ -323,7 +329,7 @@ impl Drop for Router {
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
             // Removing means killing: a router has nothing to save. Failure leaves a container that `prune` finds.
-            let _ = self.runtime.block_on(tokio::time::timeout(Duration::from_secs(20), async { container.rm().await }));
+            let _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), container.rm()).await });
         }
     }
 }
@@ -357,6 +363,7 @@ async fn open(image: &str, tag: &str, port: &Port) -> Result<(ContainerAsync<Gen
         .with_startup_timeout(BOOT_PATIENCE)
         .with_host_config_modifier(|host| {
             host.publish_all_ports = Some(false);
+            host.auto_remove = Some(true);
             // Frames on standard output are no log.
             host.log_config =
                 Some(bollard::models::HostConfigLogConfig { typ: Some("none".to_owned()), ..Default::default() });
@@ -371,6 +378,19 @@ async fn open(image: &str, tag: &str, port: &Port) -> Result<(ContainerAsync<Gen
     let attached = client.attach_container(container.id(), Some(options)).await;
     let attached = attached.map_err(|error| engine("its streams could not be attached", &error))?;
     Ok((container, Streams { output: attached.output, input: attached.input }))
+}
+
+/// How often a router hears from the harness, whatever else there is to say: an agent that hears nothing for thirty
+/// seconds ends its router, so that not even a harness that was killed leaves one behind.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// A message that is answered and means nothing. No order has the number 0.
+fn sign_of_life() -> Result<Vec<u8>, LabError> {
+    let mut octets = Vec::new();
+    Message::Request(Request { id: 0, action: Action::Ping {} })
+        .encode(&mut octets)
+        .map_err(|error| LabError::internal(error.to_string()))?;
+    Ok(octets)
 }
 
 /// Where the harness's executable lies in a container.
