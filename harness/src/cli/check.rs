@@ -1,11 +1,11 @@
 //! `cargo lab check` and `cargo lab schema`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::{Trouble, root, suites};
+use super::{Place, Trouble, root, suites};
 use crate::run::divergence;
 use crate::suite::{Step, Suite, flatten};
 use crate::{report, subject, suite};
@@ -18,16 +18,15 @@ pub(super) struct CheckArgs {
     paths: Vec<PathBuf>,
 }
 
-pub(super) fn run(args: &CheckArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
+pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
     if !args.paths.is_empty() {
         return check_paths(&args.paths);
     }
-    let root = root(explicit)?;
-    let suites = suites(&root)?;
+    let root = root(place.root)?;
+    let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
-    let ids: Vec<String> =
-        suites.iter().flat_map(|suite| suite.cases.iter().map(|case| suite.case_id(case))).collect();
+    let ids: Vec<String> = suites.iter().flat_map(|suite| suite.cases.iter().map(|case| suite.case_id(case))).collect();
     let stale = divergence::stale(&divergences, &ids);
     for entry in &stale {
         eprintln!("error: {}: no case fits `{}`; delete the entry or correct the id", entry.file.display(), entry.case);

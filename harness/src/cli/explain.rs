@@ -1,11 +1,10 @@
 //! `cargo lab explain`: a case for people.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Trouble, root, suites};
+use super::{Place, Trouble, root, suites};
 use crate::run::divergence;
 use crate::suite::select::{Pick, select};
 use crate::suite::{Step, Steps};
@@ -18,9 +17,9 @@ pub(super) struct ExplainArgs {
     patterns: Vec<String>,
 }
 
-pub(super) fn run(args: &ExplainArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
-    let root = root(explicit)?;
-    let suites = suites(&root)?;
+pub(super) fn run(args: &ExplainArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
+    let root = root(place.root)?;
+    let suites = suites(&root, place.suites)?;
     let selection = select(&suites, &args.patterns).map_err(|error| Trouble::Usage(error.into()))?;
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     for (index, pick) in selection.picks.iter().enumerate() {

@@ -193,7 +193,11 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
 
 /// A file of the evidence that can not be written is a matter of the machine.
 pub(super) fn file_trouble(error: &FileError) -> Trouble {
-    Trouble::Environment(LabError::environment("evidence.write", error.to_string(), "choose another place with --out DIR"))
+    Trouble::Environment(LabError::environment(
+        "evidence.write",
+        error.to_string(),
+        "choose another place with --out DIR",
+    ))
 }
 
 /// Labs of containers, with images built when they are missing.

@@ -1,13 +1,12 @@
 //! `cargo lab list`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use tabled::settings::Style;
 use tabled::{Table, Tabled};
 
-use super::{Trouble, root, suites};
+use super::{Place, Trouble, root, suites};
 use crate::suite::select::{Filter, Pick, select_by};
 
 /// What to list, and how.
@@ -49,8 +48,8 @@ struct Line {
     rule: String,
 }
 
-pub(super) fn run(args: &ListArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
-    let suites = suites(&root(explicit)?)?;
+pub(super) fn run(args: &ListArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
+    let suites = suites(&root(place.root)?, place.suites)?;
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
     if args.json {
         let cases: Vec<_> = selection.picks.iter().map(as_json).collect();

@@ -42,6 +42,9 @@ pub struct Cli {
     /// The lab's checkout; found from the current folder upwards by default.
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Read suites from here instead of the checkout's `suites/`.
+    #[arg(long, global = true, value_name = "DIR")]
+    suites: Option<PathBuf>,
     /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: ColorChoice,
@@ -95,11 +98,12 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         }
     };
     let root = cli.root.as_deref();
+    let place = Place { root, suites: cli.suites.as_deref() };
     let result = match &cli.command {
-        Command::Run(args) => run::run(args, root, cli.color),
-        Command::List(args) => list::run(args, root),
-        Command::Explain(args) => explain::run(args, root),
-        Command::Check(args) => check::run(args, root),
+        Command::Run(args) => run::run(args, place, cli.color),
+        Command::List(args) => list::run(args, place),
+        Command::Explain(args) => explain::run(args, place),
+        Command::Check(args) => check::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
         Command::Images(args) => infra::images(args, root, cli.color),
@@ -127,9 +131,14 @@ fn report_environment(error: &LabError) {
     }
 }
 
-/// Reads all suites of the checkout.
-fn suites(root: &Path) -> Result<Vec<Suite>, Trouble> {
-    suite::load_tree(&root.join("suites")).map_err(|diagnostics| {
+/// Reads all suites of the checkout, or of another folder. Places in them are named as the user would from here.
+fn suites(root: &Path, elsewhere: Option<&Path>) -> Result<Vec<Suite>, Trouble> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let folder = match elsewhere {
+        Some(folder) => folder.to_owned(),
+        None => root.strip_prefix(&here).unwrap_or(root).join("suites"),
+    };
+    suite::load_tree(&folder).map_err(|diagnostics| {
         let several = diagnostics.len();
         for diagnostic in diagnostics {
             eprintln!("{:?}", miette::Report::new(diagnostic));
@@ -139,6 +148,13 @@ fn suites(root: &Path) -> Result<Vec<Suite>, Trouble> {
             "{several} mistake(s) in the suites"
         ))
     })
+}
+
+/// Where to look for suites and everything else, as the user says.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    root: Option<&'a Path>,
+    suites: Option<&'a Path>,
 }
 
 fn root(explicit: Option<&Path>) -> Result<PathBuf, Trouble> {

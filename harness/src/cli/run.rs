@@ -1,6 +1,6 @@
 //! `cargo lab run`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use super::infra;
 use super::list::SelectionArgs;
-use super::{Trouble, root, suites};
+use super::{Place, Trouble, root, suites};
 use crate::evidence::{Redactor, Run};
 use crate::report::{ColorChoice, FormatSpec, Options, Reporter, Streams, Verbosity};
 use crate::run::case::Settings;
@@ -91,10 +91,11 @@ enum WorldArg {
     Real,
 }
 
-pub(super) fn run(args: &RunArgs, explicit: Option<&Path>, color: ColorChoice) -> Result<ExitCode, Trouble> {
+pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Result<ExitCode, Trouble> {
+    #[allow(clippy::disallowed_methods, reason = "how long a run took by the clock on the wall is part of its record")]
     let began = Wall::now();
-    let root = root(explicit)?;
-    let suites = suites(&root)?;
+    let root = root(place.root)?;
+    let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     let subjects = subjects(args, &implementations)?;
@@ -115,10 +116,7 @@ pub(super) fn run(args: &RunArgs, explicit: Option<&Path>, color: ColorChoice) -
     secrets.sort();
     secrets.dedup();
     let redactor = Redactor::new(secrets);
-    let options = Options {
-        formats: args.format.clone(),
-        verbosity: Verbosity::from_flags(args.quiet, args.verbose),
-    };
+    let options = Options { formats: args.format.clone(), verbosity: Verbosity::from_flags(args.quiet, args.verbose) };
     let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
         .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
     let now = jiff::Timestamp::now();
@@ -185,7 +183,12 @@ pub(super) fn run(args: &RunArgs, explicit: Option<&Path>, color: ColorChoice) -
 }
 
 /// Writes what the run as a whole leaves, and tells the end.
-fn finish(result: &RunResult, evidence: Option<&Run>, reporter: &Reporter, args: &RunArgs) -> Result<ExitCode, Trouble> {
+fn finish(
+    result: &RunResult,
+    evidence: Option<&Run>,
+    reporter: &Reporter,
+    args: &RunArgs,
+) -> Result<ExitCode, Trouble> {
     let mut result = result.clone();
     if let Some(run) = evidence {
         let document = crate::report::human::document(&result);
@@ -244,11 +247,16 @@ fn subject_named(name: &str, implementations: &[Arc<Implementation>]) -> Result<
         .collect();
     let help = format!("known are peer, {}", known.join(", "));
     let Some(implementation) = implementations.iter().find(|known| known.name == wanted) else {
-        return Err(Trouble::Usage(miette::miette!(help = help, "there is no implementation `{wanted}` in suites/impls")));
+        return Err(Trouble::Usage(miette::miette!(
+            help = help,
+            "there is no implementation `{wanted}` in suites/impls"
+        )));
     };
     match implementation.release(version) {
         Some(release) => Ok(Subject::Router(Arc::clone(implementation), release.clone())),
-        None => Err(Trouble::Usage(miette::miette!(help = help, "`{wanted}` has no version `{}`", version.unwrap_or("")))),
+        None => {
+            Err(Trouble::Usage(miette::miette!(help = help, "`{wanted}` has no version `{}`", version.unwrap_or(""))))
+        }
     }
 }
 

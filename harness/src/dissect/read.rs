@@ -286,8 +286,7 @@ impl<'a> Reader<'a> {
 
     fn extensions(&mut self, view: &nhrp::Packet<&[u8]>, base: usize) {
         let mut order = Vec::new();
-        let mut index = 0;
-        for extension in view.extensions() {
+        for (index, extension) in view.extensions().enumerate() {
             let extension = match extension {
                 Ok(extension) => extension,
                 Err(error) => {
@@ -305,7 +304,6 @@ impl<'a> Reader<'a> {
                 self.known(name, &extension, view, base);
             }
             self.extension(&format!("ext[{index}]"), &extension, base);
-            index += 1;
         }
         let count = order.iter().filter(|code| *code != "0").count() as u64;
         self.put("ext.count", FieldValue::Uint(count), 0..0, None);

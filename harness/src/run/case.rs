@@ -178,8 +178,9 @@ impl<'a> CaseRun<'a> {
         };
         for (name, part) in this.routers.clone() {
             if let Some(template) = &part.implementation.config {
-                let text = render::render_text(template, &this.words(&name)?).map_err(|error| {
-                    LabError::Router { node: name.clone(), problem: format!("its configuration template: {error}") }
+                let text = render::render_text(template, &this.words(&name)?).map_err(|error| LabError::Router {
+                    node: name.clone(),
+                    problem: format!("its configuration template: {error}"),
                 })?;
                 this.configs.push((name, format!("{}.conf", part.implementation.name), text));
             }
@@ -306,8 +307,10 @@ impl<'a> CaseRun<'a> {
             let neighbours = self.world.fabric.neighbours(id);
             let fresh = self.world.driver().boot(&name, &part.implementation, &part.release)?;
             self.world.driver().neighbours(&name, neighbours)?;
-            if fresh {
-                steps::lifecycle::order_all(self, &name, &part.implementation.boot)?;
+            if fresh && let Err(error) = steps::lifecycle::set_up(self, &name, &part) {
+                // Half a router must not be taken for one by the next case.
+                self.world.driver().discard(&name);
+                return Err(error);
             }
         }
         Ok(())

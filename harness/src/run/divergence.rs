@@ -75,7 +75,8 @@ impl Signature {
             })
         });
         let failure_says = |text: &str| {
-            verdict.reason.contains(text) || verdict.failure.as_ref().is_some_and(|failure| failure.actual.contains(text))
+            verdict.reason.contains(text)
+                || verdict.failure.as_ref().is_some_and(|failure| failure.actual.contains(text))
         };
         field_fits && self.text.as_deref().is_none_or(failure_says)
     }

@@ -147,9 +147,11 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
         return judged(cell, context, None);
     }
     context.tell(&Event::CaseStart { id: cell.id(), variant: variant(cell) });
+    #[allow(clippy::disallowed_methods, reason = "how long a case took by the clock on the wall is part of its result")]
     let began = Wall::now();
     let begin = driver.now();
-    let (epoch, name, is_virtual) = (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
+    let (epoch, name, is_virtual) =
+        (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
     let cast = Cast { subject: cell.subject.clone(), peer: Subject::BuiltIn };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
         let run = CaseRun::new(cell.suite, cell.case, &cast, context.settings, driver)?;

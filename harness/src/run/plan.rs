@@ -78,7 +78,10 @@ fn unsupported(suite: &Suite, case: &Case, subject: &Subject) -> Option<Verdict>
     for (name, node) in played {
         if !node.scripted && !implementation.roles.iter().any(|role| role == node.role.name()) {
             let role = node.role.name();
-            return verdict(format!("role.{role}"), format!("{} is not described as {role} (node {name})", subject.id()));
+            return verdict(
+                format!("role.{role}"),
+                format!("{} is not described as {role} (node {name})", subject.id()),
+            );
         }
     }
     for capability in suite.needs_of(case) {

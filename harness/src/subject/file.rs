@@ -43,7 +43,7 @@ pub struct Implementation {
     pub ready: Vec<Value>,
     /// Processes whose end is expected by `stop` and `kill`.
     pub processes: Vec<String>,
-    /// Tells the version of what really runs.
+    /// Tells the version of what really runs: its output must have the release's version in it.
     #[serde(default)]
     pub version_probe: Option<Value>,
     /// Neutral state views by name.

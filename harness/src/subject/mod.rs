@@ -2,8 +2,8 @@
 //! one needs no Rust.
 //!
 //! An order to a router is a list of agent actions whose texts are templates (minijinja) over the node's
-//! [`Station`](crate::run::nodes::Station), and `version` and `major` of what plays it. A `when:` beside an action leaves it out where its template renders to
-//! nothing; `commands:` may be one text, a line per command.
+//! [`Station`](crate::run::nodes::Station), and `version` and `major` of what plays it. A `when:` beside an action leaves it out where that expression is not
+//! true; `commands:` may be one text, a line per command.
 
 mod file;
 mod peer;

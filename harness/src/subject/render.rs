@@ -11,18 +11,15 @@ use crate::agent::protocol::Action;
 /// # Errors
 /// Which action is wrong, and why.
 pub fn render(actions: &[Value], node: &impl Serialize) -> Result<Vec<Action>, String> {
-    let mut environment = Environment::new();
-    // A misspelt variable must not become an empty configuration line.
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    let environment = environment();
     let mut rendered = Vec::new();
     for (index, action) in actions.iter().enumerate() {
         let wrong = |why: String| format!("action {} ({}): {why}", index + 1, verb(action));
         let mut action = action.clone();
         if let Some(condition) = action.as_object_mut().and_then(|action| action.remove("when")) {
-            let condition = text(&environment, condition.as_str().unwrap_or_default(), node).map_err(wrong)?;
-            if matches!(condition.trim(), "" | "false" | "none" | "0") {
+            let condition = condition.as_str().ok_or_else(|| wrong("`when` is no text".to_owned()))?;
+            let expression = environment.compile_expression(condition).map_err(|error| wrong(format!("{error:#}")))?;
+            if !expression.eval(node).map_err(|error| wrong(format!("{error:#}")))?.is_true() {
                 continue;
             }
         }
@@ -37,11 +34,16 @@ pub fn render(actions: &[Value], node: &impl Serialize) -> Result<Vec<Action>, S
 /// # Errors
 /// The template's own words.
 pub fn render_text(template: &str, node: &impl Serialize) -> Result<String, String> {
+    text(&environment(), template, node)
+}
+
+fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
+    // A misspelt variable must not become an empty configuration line.
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
-    text(&environment, template, node)
+    environment
 }
 
 fn verb(action: &Value) -> String {
@@ -88,7 +90,7 @@ mod tests {
         let actions = [
             json!({ "do": "vty", "socket": "/s", "timeout_ms": 1000,
                     "commands": "enable\n{% if auth %}\nip nhrp authentication {{ auth }}\n{% endif %}\nhold {{ hold }}\n" }),
-            json!({ "do": "exec", "argv": "ip link show {{ name }}", "timeout_ms": 5, "when": "{{ auth or '' }}" }),
+            json!({ "do": "exec", "argv": "ip link show {{ name }}", "timeout_ms": 5, "when": "auth" }),
         ];
         let rendered = render(&actions, &node).unwrap();
         let Action::Vty { commands, .. } = &rendered[0] else { panic!("{rendered:?}") };

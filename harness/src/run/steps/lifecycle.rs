@@ -10,6 +10,22 @@ use crate::subject::render;
 use crate::suite::{ReadyStep, Spanned, Step};
 use crate::world::LabError;
 
+/// Makes a router that has just booted ready for cases, and sees that it is what its name says.
+pub(crate) fn set_up(run: &mut CaseRun<'_>, node: &str, part: &RouterPart) -> Result<(), LabError> {
+    if let Some(probe) = &part.implementation.version_probe {
+        let outcomes = order_all(run, node, std::slice::from_ref(probe))?;
+        let said = match outcomes.first() {
+            Some(Outcome::Exec { stdout, .. }) => stdout.trim().to_owned(),
+            other => format!("{other:?}"),
+        };
+        if !said.contains(&part.release.version) {
+            let problem = format!("its image should have version {}, but it says: {said}", part.release.version);
+            return Err(LabError::Router { node: node.to_owned(), problem });
+        }
+    }
+    order_all(run, node, &part.implementation.boot).map(drop)
+}
+
 /// Starts a node; a router has its configuration when this returns.
 pub(crate) fn start(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
     let id = run.world.fabric.station(node)?;

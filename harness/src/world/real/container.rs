@@ -112,7 +112,9 @@ impl ContainerLab {
 
     fn send(&mut self, node: &str, message: &Message) -> Result<(), LabError> {
         let mut octets = Vec::new();
-        message.encode(&mut octets).map_err(|error| LabError::internal(format!("to the agent of `{node}`: {error}")))?;
+        message
+            .encode(&mut octets)
+            .map_err(|error| LabError::internal(format!("to the agent of `{node}`: {error}")))?;
         // A router that is gone has said so, or is about to: that message is the one that counts.
         let _ = self.router(node)?.outbox.send(octets);
         Ok(())
@@ -167,7 +169,10 @@ impl ContainerLab {
         let mut last_words = VecDeque::new();
         let failed = |how: &str, last_words: &VecDeque<String>| LabError::Router {
             node: node.to_owned(),
-            problem: format!("did not boot: {how}; last words: {}", last_words.iter().cloned().collect::<Vec<_>>().join(" | ")),
+            problem: format!(
+                "did not boot: {how}; last words: {}",
+                last_words.iter().cloned().collect::<Vec<_>>().join(" | ")
+            ),
         };
         loop {
             match self.receive(deadline)? {
@@ -217,10 +222,14 @@ impl ContainerLab {
     /// Turns what a container said into arrivals; answers address questions on the way.
     fn take(&mut self, inbound: Inbound) -> Result<(), LabError> {
         let (node, generation) = match &inbound {
-            Inbound::Message { node, generation, .. } | Inbound::Ended { node, generation, .. } => (node.clone(), *generation),
+            Inbound::Message { node, generation, .. } | Inbound::Ended { node, generation, .. } => {
+                (node.clone(), *generation)
+            }
         };
         // Words of a router that was taken away.
-        let Some(router) = self.routers.get(&node).filter(|router| router.generation == generation) else { return Ok(()) };
+        let Some(router) = self.routers.get(&node).filter(|router| router.generation == generation) else {
+            return Ok(());
+        };
         match inbound {
             Inbound::Ended { how, .. } => {
                 self.routers.remove(&node);
@@ -329,7 +338,8 @@ impl Drop for Router {
     fn drop(&mut self) {
         if let Some(container) = self.container.take() {
             // Removing means killing: a router has nothing to save. Failure leaves a container that `prune` finds.
-            let _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), container.rm()).await });
+            let _ =
+                self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), container.rm()).await });
         }
     }
 }
@@ -368,9 +378,8 @@ async fn open(image: &str, tag: &str, port: &Port) -> Result<(ContainerAsync<Gen
             host.log_config =
                 Some(bollard::models::HostConfigLogConfig { typ: Some("none".to_owned()), ..Default::default() });
             // The lab's kernel keeps its memory in an executable file there.
-            host.tmpfs = Some(
-                [("/dev/shm".to_owned(), "rw,exec,nosuid,nodev,size=1g".to_owned())].into_iter().collect(),
-            );
+            host.tmpfs =
+                Some([("/dev/shm".to_owned(), "rw,exec,nosuid,nodev,size=1g".to_owned())].into_iter().collect());
         });
     let container = request.start().await.map_err(|error| engine("no container could be started", &error))?;
     let client = docker::connect().await?;

@@ -13,11 +13,11 @@ use etherparse::{
 const HEADER_LEN: usize = 14;
 
 /// A hardware address.
-pub type Mac = [u8; 6];
+pub(super) type Mac = [u8; 6];
 
 /// What a frame of the router means.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub(super) enum Meaning {
     /// An IP packet for somebody on the link.
     Packet(Vec<u8>),
     /// A question that the wire answers: the frame to give back.
@@ -28,7 +28,7 @@ pub enum Meaning {
 
 /// One end of the wire.
 #[derive(Debug)]
-pub struct Port {
+pub(super) struct Port {
     router: Mac,
     wire: Mac,
     neighbours: Vec<IpAddr>,
@@ -36,23 +36,27 @@ pub struct Port {
 
 impl Port {
     /// A port for the router number `index` of a lab.
-    pub fn new(index: u8) -> Self {
+    pub(super) fn new(index: u8) -> Self {
         // Locally administered addresses; the two ends differ in one bit.
-        Self { router: [0x02, 0x4C, 0x41, 0x42, 0, index], wire: [0x02, 0x4C, 0x41, 0x42, 1, index], neighbours: Vec::new() }
+        Self {
+            router: [0x02, 0x4C, 0x41, 0x42, 0, index],
+            wire: [0x02, 0x4C, 0x41, 0x42, 1, index],
+            neighbours: Vec::new(),
+        }
     }
 
     /// The hardware address of the router.
-    pub fn router_mac(&self) -> Mac {
+    pub(super) fn router_mac(&self) -> Mac {
         self.router
     }
 
     /// Which addresses there are on the link besides the router's.
-    pub fn set_neighbours(&mut self, addresses: Vec<IpAddr>) {
+    pub(super) fn set_neighbours(&mut self, addresses: Vec<IpAddr>) {
         self.neighbours = addresses;
     }
 
     /// Reads a frame that the router has sent.
-    pub fn receive(&self, frame: &[u8]) -> Meaning {
+    pub(super) fn receive(&self, frame: &[u8]) -> Meaning {
         let Ok(header) = Ethernet2HeaderSlice::from_slice(frame) else { return Meaning::Nothing };
         match header.ether_type() {
             EtherType::IPV4 | EtherType::IPV6 => packet(frame).map_or(Meaning::Nothing, Meaning::Packet),
@@ -62,7 +66,7 @@ impl Port {
     }
 
     /// Puts an IP packet into a frame for the router.
-    pub fn frame(&self, packet: &[u8]) -> Vec<u8> {
+    pub(super) fn frame(&self, packet: &[u8]) -> Vec<u8> {
         let ether_type = match packet.first().map(|first| first >> 4) {
             Some(6) => EtherType::IPV6,
             _ => EtherType::IPV4,
