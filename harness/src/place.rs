@@ -19,15 +19,11 @@ pub fn root(explicit: Option<&Path>) -> Result<PathBuf, LabError> {
     let start = match explicit {
         Some(path) => path.to_owned(),
         None => env::current_dir().map_err(|error| {
-<<<<<<< HEAD
             LabError::environment(
                 "lab.root",
                 format!("the current folder can not be read: {error}"),
                 "give `--root DIR`",
             )
-=======
-            LabError::environment("lab.root", format!("the current folder can not be read: {error}"), "give `--root DIR`")
->>>>>>> 1137585 (Boot routers, keep them awake, and put the machine's commands on the line)
         })?,
     };
     find_root(&start, explicit.is_some())
