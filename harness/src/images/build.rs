@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{docker, place, progress::Progress, world::LabError};
 
-/// How long the engine is given to remove the container of a step that was given up.
-const CLEANUP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the engine is given to remove the container of a step that was given up. The kernel's sources go with it,
+/// over a gigabyte of small files.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long the engine is given to let go of the layers of such a step.
 const SWEEP_PATIENCE: Duration = Duration::from_secs(5);

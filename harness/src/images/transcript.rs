@@ -70,7 +70,7 @@ impl<'a> Transcript<'a> {
 
     /// Takes a line.
     pub(super) fn line(&mut self, line: &str) {
-        let line: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        let line = plain(line);
         if line.trim().is_empty() {
             return;
         }
@@ -102,9 +102,9 @@ impl<'a> Transcript<'a> {
         self.text("\n");
         self.quiet();
         let lines = mask(&self.last.into_iter().collect::<Vec<_>>());
-        let shown: String = lines.iter().map(|line| format!("    | {line}\n")).collect();
+        let shown: String = lines.iter().map(|line| format!("    | {}\n", clipped(line))).collect();
         self.progress.print(&shown);
-        let error = mask(&[error.trim().to_owned()]).concat();
+        let error = mask(&[plain(error.trim())]).concat();
         explain(&self.tag, &lines, &error, self.file.is_some().then_some(&self.path))
     }
 }
@@ -112,6 +112,45 @@ impl<'a> Transcript<'a> {
 fn own_words(line: &str) -> Option<&str> {
     let (name, words) = line.trim().strip_prefix(OWN_WORDS)?.split_once(": ")?;
     (!name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))).then_some(words)
+}
+
+/// Without colours, which the engine gives to what a step writes to its standard error, and other control characters.
+fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            // `ESC [`, parameters, a letter.
+            if chars.next() == Some('[') {
+                chars.by_ref().find(char::is_ascii_alphabetic);
+            }
+        } else if !c.is_control() || c == '\t' {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Steps are shown by their beginning: a script of twenty lines hides what it has said.
+fn clipped(line: &str) -> String {
+    const ROOM: usize = 100;
+    match is_step(line) && line.chars().count() > ROOM {
+        true => line.chars().take(ROOM - 3).chain("...".chars()).collect(),
+        false => line.to_owned(),
+    }
+}
+
+/// The engine's announcement of a step: the recipe's text, which says what may go wrong and not what has.
+fn is_step(line: &str) -> bool {
+    line.starts_with("Step ") && line.contains(" : ")
+}
+
+/// The engine's last word without the whole text of the step in it.
+fn last_word(error: &str) -> String {
+    match error.rsplit_once("returned a non-zero code: ") {
+        Some((_, code)) => format!("a step ended with code {code}"),
+        None => error.to_owned(),
+    }
 }
 
 /// Without the names of machines: which mirror a site uses is nobody's business who reads a log.
@@ -195,9 +234,11 @@ const KNOWN: [(&[&str], &str, &str); 9] = [
 ];
 
 fn explain(tag: &str, lines: &[String], error: &str, log: Option<&PathBuf>) -> LabError {
-    // A recipe says itself what is wrong; what the engine adds is the step's whole text.
+    let error = &last_word(error);
+    let lines: Vec<&String> = lines.iter().filter(|line| !is_step(line)).collect();
+    // A recipe says itself what is wrong.
     let words = lines.iter().rev().find_map(|line| own_words(line));
-    let all = || lines.iter().map(String::as_str).chain([error]);
+    let all = || lines.iter().map(|line| line.as_str()).chain([error.as_str()]);
     let known = KNOWN.iter().find(|(marks, ..)| all().any(|line| marks.iter().any(|mark| line.contains(mark))));
     let log = log.map_or(String::new(), |log| format!("; all it said is in {}", log.display()));
     // The recipe's words may be the last of a good step, and the error then be elsewhere.
@@ -247,7 +288,7 @@ mod tests {
         let progress = Progress::new(Box::new(shown.clone()), Terminal::FILE, Verbosity::Normal);
         let mut transcript = Transcript::begin("dmvpn-lab/kernel:1", "about 7 min", cache.path(), &progress);
         transcript.text("Step 3/4 : RUN x\n ---> Running in 0a1b2c\ncontain");
-        transcript.text("ers/kernel: compil\u{1b}ing\n  CC   a.o\n");
+        transcript.text("ers/kernel: compil\u{1b}[91ming\n  CC   a.o\n");
         assert_eq!(transcript.container.as_deref(), Some("0a1b2c"));
         for number in 0..40 {
             transcript.line(&format!("  CC   {number}.o"));
@@ -286,6 +327,25 @@ mod tests {
             assert_eq!(cause, wanted, "{line}: {problem}");
             assert!(remedy.contains(hint), "{line}: {remedy}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_step_is_not_what_went_wrong() {
+        let script = "RUN apt-get update || fail \"the package lists cannot be fetched\"; fail \"disk full\"";
+        let coloured = "\u{1b}[91mE: Unable to locate package frrr";
+        let lines = [
+            format!("Step 7/11 : {script}"),
+            plain(coloured),
+            plain("\u{1b}[0mcontainers/frr: the packages cannot be installed"),
+        ];
+        let error = format!("The command '/bin/sh -c {script}' returned a non-zero code: 1");
+        let (cause, problem, remedy) = said(explain("x", &lines, &error, None));
+        assert_eq!(cause, "image.packages");
+        assert_eq!(problem, "x can not be built: the packages cannot be installed");
+        assert!(remedy.contains("list of packages"), "{remedy}");
+        let (_, problem, _) = said(explain("x", &lines[..1], &error, None));
+        assert_eq!(problem, "x can not be built: a step ended with code 1");
+        assert!(clipped(&format!("{}{}", lines[0], "x".repeat(100))).ends_with("..."));
     }
 
     #[test]
