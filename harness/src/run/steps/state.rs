@@ -29,13 +29,13 @@ pub(super) fn state<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &
         run.world.pump_until(target)?;
         return match ask(run, state)? {
             (true, _) => hold(run, step, state),
-            (false, rows) => Err(broken(run, step, state, &rows, "at that instant")),
+            (false, rows) => Err(broken(run, step, state, &rows, "does not hold at that instant")),
         };
     }
     let deadline = run.world.now() + run.bound(state.within.as_ref());
     match wait_for(run, state, deadline)? {
         Ok(()) => hold(run, step, state),
-        Err(rows) => Err(broken(run, step, state, &rows, "in time")),
+        Err(rows) => Err(broken(run, step, state, &rows, "does not hold in time")),
     }
 }
 
@@ -60,7 +60,7 @@ fn hold<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &'a StateStep
     loop {
         let (holds, rows) = ask(run, state)?;
         if !holds {
-            return Err(broken(run, step, state, &rows, "without a break"));
+            return Err(broken(run, step, state, &rows, "stopped holding"));
         }
         if run.world.now() >= until {
             return Ok(());
@@ -81,7 +81,7 @@ fn turns_at<'a>(
     let slack = run.tolerance(None, target.saturating_since(reference)).max(Duration::from_nanos(1));
     run.world.pump_until(target - slack)?;
     if let (true, rows) = ask(run, state)? {
-        return Err(broken(run, step, state, &rows, "not before its instant, yet it did already"));
+        return Err(broken(run, step, state, &rows, "held already before its instant"));
     }
     let exact = slack == Duration::from_nanos(1);
     let deadline = if exact { target } else { target + slack };
@@ -96,7 +96,7 @@ fn turns_at<'a>(
             run.measured(&format!("{node} {} turned, off by", state.view), off);
             Ok(())
         }
-        Err(rows) => Err(broken(run, step, state, &rows, "at its instant")),
+        Err(rows) => Err(broken(run, step, state, &rows, "does not hold at its instant")),
     }
 }
 
@@ -177,13 +177,13 @@ fn as_json(rows: &[ViewRow]) -> Value {
     Value::Array(rows.iter().map(line).collect())
 }
 
-fn broken(run: &CaseRun<'_>, step: &Spanned<Step>, state: &StateStep, rows: &[ViewRow], when: &str) -> Stop {
+fn broken(run: &CaseRun<'_>, step: &Spanned<Step>, state: &StateStep, rows: &[ViewRow], how: &str) -> Stop {
     let actual = if rows.is_empty() {
         format!("{} of `{}` has no such line", state.view, state.node)
     } else {
         format!("{} of `{}` has {}", state.view, state.node, as_json(rows))
     };
-    let reason = format!("the state does not hold {when}: {actual}");
+    let reason = format!("the state {how}: {actual}");
     run.failed(&step.span, &step.value, reason, vec![step.value.to_string()], actual, None)
 }
 
