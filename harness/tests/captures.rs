@@ -1,5 +1,7 @@
 //! The captures that the project keeps: complete, readable, and written again octet by octet.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +40,13 @@ fn every_packet_is_read_and_every_message_written_again() {
             let read = Dissection::of_ip(&packet.octets);
             assert_eq!(read.value("malformed"), None, "{} packet {}", path.display(), number + 1);
             let octets = &packet.octets[read.nhrp_range().unwrap()];
-            assert_eq!(Message::parse(octets).unwrap().to_vec().unwrap(), octets, "{} packet {}", path.display(), number + 1);
+            assert_eq!(
+                Message::parse(octets).unwrap().to_vec().unwrap(),
+                octets,
+                "{} packet {}",
+                path.display(),
+                number + 1
+            );
         }
     }
 }
