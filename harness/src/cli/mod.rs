@@ -131,13 +131,9 @@ fn report_environment(error: &LabError) {
     }
 }
 
-/// Reads all suites of the checkout, or of another folder. Places in them are named as the user would from here.
+/// Reads all suites of the checkout, or of another folder.
 fn suites(root: &Path, elsewhere: Option<&Path>) -> Result<Vec<Suite>, Trouble> {
-    let here = std::env::current_dir().unwrap_or_default();
-    let folder = match elsewhere {
-        Some(folder) => folder.to_owned(),
-        None => root.strip_prefix(&here).unwrap_or(root).join("suites"),
-    };
+    let folder = elsewhere.map_or_else(|| root.join("suites"), Path::to_owned);
     suite::load_tree(&folder).map_err(|diagnostics| {
         let several = diagnostics.len();
         for diagnostic in diagnostics {
@@ -157,6 +153,9 @@ struct Place<'a> {
     suites: Option<&'a Path>,
 }
 
+/// The checkout, as the user would name it from here: that is how files appear in messages and results.
 fn root(explicit: Option<&Path>) -> Result<PathBuf, Trouble> {
-    Ok(crate::place::root(explicit)?)
+    let root = crate::place::root(explicit)?;
+    let here = std::env::current_dir().unwrap_or_default();
+    Ok(root.strip_prefix(&here).map(Path::to_owned).unwrap_or(root))
 }

@@ -201,7 +201,6 @@ fn finish(
         }
     }
     let policy = Policy { deny_skips: args.deny_skips, max_skips: args.max_skips, strict: args.strict };
-    // Nothing that the environment refused has anything to do with the subject: a run of nothing but that is code 4.
     let code = result.exit_code(&policy);
     reporter.finish(&result, code).map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
     Ok(code.into())

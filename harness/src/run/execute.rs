@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Wall};
@@ -139,7 +138,7 @@ fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> C
         (None, Some(known)) => known.clone(),
         (None, None) => Verdict::error("harness.internal", "a cell without a verdict was not run"),
     };
-    result(cell, context, "", verdict, ClockSpan::default(), Duration::ZERO, Vec::new(), None)
+    result(cell, context, "", verdict, ClockSpan::default(), Duration::ZERO, Vec::new())
 }
 
 fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> CaseResult {
@@ -176,7 +175,7 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
     let clock = ClockSpan { is_virtual, begin_ns: begin.as_nanos(), end_ns: end.as_nanos() };
     let metrics = leavings.as_ref().map(|leavings| leavings.metrics.clone()).unwrap_or_default();
     let driver_name = if name == "sim" { "" } else { name };
-    let mut result = result(cell, context, driver_name, verdict, clock, began.elapsed(), metrics, None);
+    let mut result = result(cell, context, driver_name, verdict, clock, began.elapsed(), metrics);
     if let (Some(evidence), Some(leavings)) = (context.evidence, &leavings)
         && context.keep.wants(result.verdict.outcome)
     {
@@ -206,7 +205,6 @@ fn variant(cell: &Cell<'_>) -> Option<String> {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one place puts a result together from what the others found out")]
 fn result(
     cell: &Cell<'_>,
     context: &Context<'_>,
@@ -215,7 +213,6 @@ fn result(
     clock: ClockSpan,
     wall: Duration,
     metrics: Vec<crate::verdict::Metric>,
-    evidence: Option<PathBuf>,
 ) -> CaseResult {
     let subject = ImplRef::new(cell.subject.name(), cell.subject.version());
     let peer = ImplRef::new("peer", env!("CARGO_PKG_VERSION"));
@@ -244,7 +241,7 @@ fn result(
         verdict,
         clock,
         wall,
-        evidence,
+        evidence: None,
         rerun: format!("cargo lab run {}{subject_option} --seed {}", cell.id(), context.settings.seed),
         metrics,
         file: cell.suite.source.path.display().to_string(),

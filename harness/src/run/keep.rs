@@ -47,9 +47,7 @@ pub(super) fn write(
     let timeline = &leavings.timeline;
     dir.write_timeline(timeline.entries().iter().map(|entry| {
         let at_ns = entry.at.saturating_since(timeline.begin).as_nanos();
-        let line = timeline.line(entry);
-        let (_, text) = line.trim_start().split_once("  ").unwrap_or(("", &line));
-        serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": text }).to_string()
+        serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": entry.what.to_string() }).to_string()
     }))?;
 
     let mut links: BTreeMap<&str, Vec<(u64, &crate::world::timeline::Packet)>> = BTreeMap::new();
@@ -70,7 +68,7 @@ pub(super) fn write(
             let to = packet.to.as_deref().unwrap_or("nobody");
             let comment = match packet.fate {
                 Fate::Delivered => format!("{} -> {to}", packet.from),
-                fate => format!("{} -> {to}: {}", packet.from, format!("{fate:?}").to_lowercase()),
+                fate => format!("{} -> {to}: {fate}", packet.from),
             };
             capture.packet(0, at, &packet.octets, Some(&comment))?;
         }

@@ -37,7 +37,8 @@ pub struct Station {
     pub role: &'static str,
     /// NBMA address.
     pub nbma: IpAddr,
-    /// Length of the underlay's prefix.
+    /// Length of the underlay's prefix. All stations of a link are taken to be in one /24 (or /64): a router then needs no
+    /// gateway, and the wire answers for the others.
     pub nbma_prefix_len: u8,
     /// Protocol address.
     pub protocol: IpAddr,

@@ -268,7 +268,8 @@ pub struct PacketExpectation {
     pub within: Option<DurationExpr>,
     /// The instant at which it must come, give or take the tolerance.
     pub at: Option<At>,
-    /// The mark or packet from which on packets count; the end of the previous step if `None`.
+    /// The mark or packet from which on packets count; the packet that the last expectation took if `None`, so that
+    /// nothing is missed that came while the harness was busy.
     pub after: Option<String>,
     /// Slack of `at`, where it differs from the suite's.
     pub tolerance: Option<Tolerance>,
@@ -302,6 +303,6 @@ pub struct ExpectEvery {
     pub tolerance: Option<Tolerance>,
     /// How many periods.
     pub times: u32,
-    /// The mark or packet from which the first period counts; the end of the previous step if `None`.
+    /// The mark or packet from which the first period counts; the packet that the last expectation took if `None`.
     pub after: Option<String>,
 }

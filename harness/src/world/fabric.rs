@@ -106,6 +106,8 @@ pub struct Fabric {
 
 /// Most packets under way at once; a storm ends as `LabError::Flood`.
 const MAX_IN_FLIGHT: usize = 100_000;
+/// Most arrivals and timers at one instant.
+const MAX_EVENTS_AT_ONCE: usize = 1_000_000;
 
 impl Fabric {
     /// An empty fabric whose record begins now.
@@ -232,7 +234,8 @@ impl Fabric {
     /// # Errors
     /// [`LabError::Flood`] if packets multiply without end.
     pub fn fire(&mut self, now: Instant) -> Result<(), LabError> {
-        loop {
+        // A peer whose timer never moves on would stop time itself.
+        for _ in 0..MAX_EVENTS_AT_ONCE {
             if self.in_flight.len() > MAX_IN_FLIGHT || self.timeline.is_full() {
                 return Err(LabError::Flood { packets: self.timeline.end() });
             }
@@ -252,6 +255,7 @@ impl Fabric {
             }
             self.drain(id, now);
         }
+        Err(LabError::internal(format!("more than {MAX_EVENTS_AT_ONCE} events at the instant {now}")))
     }
 
     /// Puts a packet of a station on its link: records it, asks the link, and lets the copies travel.

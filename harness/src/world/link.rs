@@ -4,6 +4,7 @@
 //! same in every world. Decisions are drawn from a generator seeded per link: a run with the same seed, and the same
 //! packets, loses the same ones.
 
+use std::fmt;
 use std::time::Duration;
 
 use dmvpn_core::entropy::{Entropy, SeededEntropy};
@@ -49,8 +50,7 @@ pub struct Impairment {
 pub const REORDER_HOLD: Duration = Duration::from_millis(20);
 
 /// What became of a packet on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It arrives.
     Delivered,
@@ -68,6 +68,22 @@ pub enum Fate {
     Unreachable,
     /// It is larger than the link's MTU.
     TooBig,
+}
+
+/// In lower case, as in evidence.
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fate::Delivered => "delivered",
+            Fate::Duplicated => "duplicated",
+            Fate::Reordered => "reordered",
+            Fate::Corrupted => "corrupted",
+            Fate::Lost => "lost",
+            Fate::Blocked => "blocked",
+            Fate::Unreachable => "unreachable",
+            Fate::TooBig => "too big",
+        })
+    }
 }
 
 impl Fate {

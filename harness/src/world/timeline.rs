@@ -2,6 +2,7 @@
 //!
 //! Matchers read it, evidence is written from it, and nothing else is judged.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use dmvpn_core::time::Instant;
@@ -55,6 +56,23 @@ pub enum What {
     },
     /// A word of the suite's author, or of the harness about itself.
     Note(String),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::Packet(packet) => {
+                let to = packet.to.as_deref().unwrap_or("?");
+                write!(f, "{} -> {to}  {}", packet.from, packet.dissection().summary())?;
+                if packet.fate == Fate::Delivered { Ok(()) } else { write!(f, "  ({})", packet.fate) }
+            }
+            What::Event { node, text } => write!(f, "{node}: {text}"),
+            What::Log { node, line } => write!(f, "{node} log: {line}"),
+            What::View { node, view, rows } => write!(f, "{node} {view}: {rows}"),
+            What::Step { place, text } => write!(f, "-- {text} ({place})"),
+            What::Note(text) => write!(f, "note: {text}"),
+        }
+    }
 }
 
 /// A packet as it was put on a link: whole, from the outer IP header on.
@@ -142,22 +160,7 @@ impl Timeline {
     /// One entry as a line for people: seconds since the case began, and what happened.
     pub fn line(&self, entry: &Entry) -> String {
         let at = entry.at.saturating_since(self.begin);
-        let at = format!("{:>5}.{:06}", at.as_secs(), at.subsec_micros());
-        match &entry.what {
-            What::Packet(packet) => {
-                let to = packet.to.as_deref().unwrap_or("?");
-                let fate = match packet.fate {
-                    Fate::Delivered => String::new(),
-                    fate => format!("  ({})", format!("{fate:?}").to_lowercase()),
-                };
-                format!("{at}  {} -> {to}  {}{fate}", packet.from, packet.dissection().summary())
-            }
-            What::Event { node, text } => format!("{at}  {node}: {text}"),
-            What::Log { node, line } => format!("{at}  {node} log: {line}"),
-            What::View { node, view, rows } => format!("{at}  {node} {view}: {rows}"),
-            What::Step { place, text } => format!("{at}  -- {text} ({place})"),
-            What::Note(text) => format!("{at}  note: {text}"),
-        }
+        format!("{:>5}.{:06}  {}", at.as_secs(), at.subsec_micros(), entry.what)
     }
 
     /// Lines around position `at`: `before` and `after` entries of it.
