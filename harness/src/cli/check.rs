@@ -38,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     for entry in &unknown {
         eprintln!("error: {}: there is no implementation `{}`", entry.file.display(), entry.implementation);
     }
-    println!(
+    say!(
         "{} suites, {} cases, {} exec steps, {} implementations, {} divergences",
         suites.len(),
         ids.len(),
@@ -68,7 +68,7 @@ fn check_paths(paths: &[PathBuf]) -> Result<ExitCode, Trouble> {
             }
         }
     }
-    println!("{cases} cases, {mistakes} mistakes");
+    say!("{cases} cases, {mistakes} mistakes");
     Ok(ExitCode::from(if mistakes == 0 { 0 } else { 2 }))
 }
 
@@ -98,6 +98,6 @@ pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Trouble> {
         SchemaOf::Results => report::json::result_schema(),
         SchemaOf::Events => report::json::event_schema(),
     };
-    println!("{:#}", schema.to_value());
+    say!("{:#}", schema.to_value());
     Ok(ExitCode::SUCCESS)
 }

@@ -24,11 +24,11 @@ pub(super) fn run(args: &ExplainArgs, place: Place<'_>) -> Result<ExitCode, Trou
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     for (index, pick) in selection.picks.iter().enumerate() {
         if index > 0 {
-            println!();
+            say!("");
         }
         explain(pick);
         for entry in divergences.iter().filter(|entry| crate::suite::select::fits(&entry.case, &pick.id())) {
-            println!("\n  known deviation  {} {}: {}", entry.implementation, entry.versions, entry.reason);
+            say!("\n  known deviation  {} {}: {}", entry.implementation, entry.versions, entry.reason);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -36,24 +36,24 @@ pub(super) fn run(args: &ExplainArgs, place: Place<'_>) -> Result<ExitCode, Trou
 
 fn explain(pick: &Pick<'_>) {
     let (suite, case) = (pick.suite, pick.case);
-    println!("{}", pick.id());
-    println!("  {}", case.title);
-    println!("  ({}:{})", suite.source.path.display(), case.span.line);
+    say!("{}", pick.id());
+    say!("  {}", case.title);
+    say!("  ({}:{})", suite.source.path.display(), case.span.line);
     for cite in &case.cites {
         let requirement = cite.requirement.as_deref().map(|id| format!(" [{id}]")).unwrap_or_default();
         let quote = cite.quote.as_deref().map(|quote| format!(": \"{quote}\"")).unwrap_or_default();
-        println!("\n  stands on  {} section {}, {}{requirement}{quote}", cite.spec, cite.section, cite.level.name());
+        say!("\n  stands on  {} section {}, {}{requirement}{quote}", cite.spec, cite.section, cite.level.name());
     }
     if let Some(text) = &case.interpretation {
-        println!("\n  read as    {}", text.trim());
+        say!("\n  read as    {}", text.trim());
     }
     if let Some(purpose) = &suite.purpose {
-        println!("\n  purpose    {}", purpose.trim());
+        say!("\n  purpose    {}", purpose.trim());
     }
     if let Some(problems) = &suite.problems {
-        println!("\n  if broken  {}", problems.trim());
+        say!("\n  if broken  {}", problems.trim());
     }
-    println!("\n  nodes");
+    say!("\n  nodes");
     for (name, node) in &suite.topology_of(case).nodes {
         let player = match &node.bind {
             _ if node.scripted => "played by the case itself".to_owned(),
@@ -61,7 +61,7 @@ fn explain(pick: &Pick<'_>) {
             None => "peer".to_owned(),
         };
         let tunnel = node.tunnel.map(|tunnel| format!(", tunnel {tunnel}")).unwrap_or_default();
-        println!("    {name:<10} {:<8} {} ({player}){tunnel}", node.role.name(), node.nbma);
+        say!("    {name:<10} {:<8} {} ({player}){tunnel}", node.role.name(), node.nbma);
     }
     list("steps", &case.steps);
     list("control (without which an absence proves nothing)", &case.control);
@@ -72,13 +72,13 @@ fn list(title: &str, steps: &Steps) {
     if steps.is_empty() {
         return;
     }
-    println!("\n  {title}");
+    say!("\n  {title}");
     lines(steps, 4);
 }
 
 fn lines(steps: &Steps, indent: usize) {
     for (index, step) in steps.iter().enumerate() {
-        println!("{:indent$}{:>2}. {}", "", index + 1, step.value);
+        say!("{:indent$}{:>2}. {}", "", index + 1, step.value);
         if let Step::Group(group) = &step.value {
             lines(&group.steps, indent + 4);
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 
-use super::Trouble;
+use super::{Trouble, out};
 use crate::agent::{KernelChoice, MacAddress, RouterArgs, run_guest_init, run_router};
 use crate::evidence::FileError;
 use crate::images::{self, ImageStatus, State, Wanted};
@@ -104,9 +104,9 @@ pub(super) struct PruneArgs {
 pub(super) fn doctor(args: &DoctorArgs, explicit: Option<&Path>) -> Result<ExitCode, Trouble> {
     let report = block_on(doctor::examine(explicit))??;
     if args.json {
-        println!("{}", report.json());
+        say!("{}", report.json());
     } else {
-        print!("{}", report.text());
+        out(&report.text());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -123,22 +123,22 @@ pub(super) fn images(args: &ImagesArgs, explicit: Option<&Path>, color: ColorCho
         let all = images::plan(&docker, &root, &wanted).await?;
         match &args.action {
             None | Some(ImagesAction::List { json: false }) => {
-                print!("{}", images::table(&all, jiff::Timestamp::now().as_second()));
+                out(&images::table(&all, jiff::Timestamp::now().as_second()));
             }
             Some(ImagesAction::List { json: true }) => {
-                println!("{:#}", serde_json::json!({ "schema": 1, "images": all }));
+                say!("{:#}", serde_json::json!({ "schema": 1, "images": all }));
             }
             Some(ImagesAction::Build { subjects }) => {
                 let chosen = chosen(&all, &wanted, subjects, &docker, &root).await?;
                 let progress = Progress::new(Box::new(std::io::stderr()), Terminal::stderr(color), Verbosity::Normal);
                 let built = images::build(&docker, &chosen, &progress).await?;
                 progress.close();
-                println!("{} built, {} up to date", built.len(), chosen.len() - built.len());
+                say!("{} built, {} up to date", built.len(), chosen.len() - built.len());
             }
             Some(ImagesAction::Remove { subjects }) => {
                 let chosen = if subjects.is_empty() { all } else { named(&all, subjects)? };
                 for tag in images::remove(&docker, &chosen).await? {
-                    println!("removed {tag}");
+                    say!("removed {tag}");
                 }
             }
         }
@@ -180,7 +180,7 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
         let docker = docker::connect().await?;
         let found = prune::find(&docker, args.all).await?;
         let removed = prune::remove(&docker, &found.leftovers).await?;
-        print!("{}", removed.text());
+        out(&removed.text());
         Ok(ExitCode::from(if removed.refused.is_empty() { 0 } else { 4 }))
     })?
 }

@@ -53,7 +53,7 @@ pub(super) fn run(args: &ListArgs, place: Place<'_>) -> Result<ExitCode, Trouble
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
     if args.json {
         let cases: Vec<_> = selection.picks.iter().map(as_json).collect();
-        println!("{:#}", serde_json::json!({ "schema": 1, "cases": cases }));
+        say!("{:#}", serde_json::json!({ "schema": 1, "cases": cases }));
         return Ok(ExitCode::SUCCESS);
     }
     let lines = selection.picks.iter().map(|pick| Line {
@@ -63,8 +63,8 @@ pub(super) fn run(args: &ListArgs, place: Place<'_>) -> Result<ExitCode, Trouble
         tags: pick.case.tags.join(" "),
         rule: pick.case.title.clone(),
     });
-    println!("{}", Table::new(lines).with(Style::blank()));
-    println!("{} cases", selection.picks.len());
+    say!("{}", Table::new(lines).with(Style::blank()));
+    say!("{} cases", selection.picks.len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,11 +1,17 @@
 //! The command line.
 
+/// Prints a line to standard output.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::out(&format!("{}\n", format_args!($($words)*))) };
+}
+
 mod check;
 mod explain;
 mod infra;
 mod list;
 mod run;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -120,6 +126,14 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
             report_environment(&error);
             ExitCode::from(if matches!(error, LabError::Interrupted) { 130 } else { 4 })
         }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) ends the process quietly, as other tools do.
+fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
     }
 }
 
