@@ -263,6 +263,8 @@ fn subject_named(name: &str, implementations: &[Arc<Implementation>]) -> Result<
 fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> {
     let which = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&which);
+    // The run begins when the watch has: until then a signal would end the process at once, and leave what it started.
+    let (ready, watching) = std::sync::mpsc::channel::<()>();
     std::thread::spawn(move || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
@@ -270,6 +272,7 @@ fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> 
             let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
                 return;
             };
+            let _ = ready.send(());
             loop {
                 let kind = tokio::select! {
                     _ = int.recv() => Interrupt::Interrupt,
@@ -286,5 +289,7 @@ fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> 
             }
         });
     });
+    // A watch that could not be set up hangs up.
+    let _ = watching.recv();
     which
 }

@@ -80,14 +80,7 @@ fn single(
     bindings: &mut Bindings,
 ) -> bool {
     let actual = fields.value(path);
-    let fits = match matcher {
-        Matcher::Len(wanted) => match (&actual, fields.list_len(path)) {
-            (Some(FieldValue::Bytes(octets)), _) => octets.len() as u64 == *wanted,
-            (_, Some(len)) => len as u64 == *wanted,
-            _ => false,
-        },
-        matcher => holds(matcher, actual.as_ref(), env),
-    };
+    let fits = holds_in(fields, path, matcher, env);
     if fits && let (Matcher::Bind(name), Some(value)) = (matcher, &actual) {
         bindings.push((name.clone(), value.clone()));
     }
@@ -99,6 +92,24 @@ fn single(
         differs: !fits,
     });
     fits
+}
+
+/// Whether a field is as wanted, where the whole packet is at hand: lists and lengths are judged as well, also under a
+/// `not`.
+fn holds_in(fields: &dyn Fields, path: &str, matcher: &Matcher, env: &Env) -> bool {
+    let actual = fields.value(path);
+    match matcher {
+        Matcher::Not(inner) => !holds_in(fields, path, inner, env),
+        Matcher::Len(wanted) => match (&actual, fields.list_len(path)) {
+            (Some(FieldValue::Bytes(octets)), _) => octets.len() as u64 == *wanted,
+            (Some(FieldValue::Text(text)), _) => text.len() as u64 == *wanted,
+            (_, Some(len)) => len as u64 == *wanted,
+            _ => false,
+        },
+        Matcher::Contains(groups) => contains(fields, path, groups, env, &mut Vec::new(), &mut Bindings::new()),
+        Matcher::Exactly(groups) => exactly(fields, path, groups, env, &mut Vec::new(), &mut Bindings::new()),
+        matcher => holds(matcher, actual.as_ref(), env),
+    }
 }
 
 fn exactly(
@@ -188,7 +199,7 @@ pub fn holds(matcher: &Matcher, actual: Option<&FieldValue>, env: &Env) -> bool 
         Matcher::Not(inner) => !holds(inner, actual, env),
         Matcher::Mask { mask, is } => matches!(actual, Some(FieldValue::Uint(actual)) if actual & mask == *is),
         Matcher::Text(text) => matches!(actual, Some(FieldValue::Text(actual)) if actual.contains(text.as_str())),
-        // Lists and lengths are judged where the whole packet is at hand.
+        // Lists and lengths are judged where the whole packet is at hand, in `holds_in`.
         Matcher::Len(_) | Matcher::Contains(_) | Matcher::Exactly(_) => false,
     }
 }

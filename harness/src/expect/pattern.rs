@@ -36,11 +36,12 @@ pub fn judge(packet: &Packet, pattern: &PacketPattern, any_of: &[PacketPattern],
     if any_of.is_empty() {
         return base;
     }
-    // The alternative that fits, or else the one that differs least.
+    // The alternative that fits, or else the one that differs least: the right message with a wrong field says more than
+    // another message.
     let best = any_of
         .iter()
         .map(|alternative| judge_one(packet, alternative, env))
-        .min_by_key(|judged| (!judged.fits, judged.differences()));
+        .min_by_key(|judged| (!judged.fits, !judged.is_the_message, judged.differences()));
     match best {
         Some(best) => Judged {
             fits: base.fits && best.fits,

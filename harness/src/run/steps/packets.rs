@@ -120,6 +120,8 @@ pub(super) fn expect<'a>(
         if expect.count.max.is_none() && seen >= expect.count.min {
             break;
         }
+        // What did not fit is not looked at again, or a busy wire would take time by the square of its packets.
+        position = run.world.fabric.timeline.end();
         if run.world.now() >= give_up {
             if seen >= expect.count.min {
                 break;
@@ -227,7 +229,7 @@ pub(super) fn expect_none<'a>(
     step: &'a Spanned<Step>,
     none: &'a ExpectNone,
 ) -> Result<(), Stop> {
-    let from = run.world.fabric.timeline.end();
+    let mut from = run.world.fabric.timeline.end();
     let start = run.world.now();
     let deadline = start + run.env.duration(&none.during);
     let give_up = deadline + run.grace();
@@ -250,6 +252,7 @@ pub(super) fn expect_none<'a>(
         if run.world.now() >= give_up {
             return Ok(());
         }
+        from = run.world.fabric.timeline.end();
         run.world.pump(give_up)?;
     }
 }
@@ -262,6 +265,8 @@ pub(super) fn expect_every<'a>(
     let period = run.env.duration(&every.period);
     let slack = run.tolerance(every.tolerance.as_ref(), period);
     let mut position = position_after(run, every.after.as_deref())?;
+    // What did not fit is not looked at again, but may be what comes nearest.
+    let mut unread = position;
     let mut previous = match every.after.as_deref() {
         Some(name) => run.reference(Some(name))?,
         None => run.last_match.unwrap_or_else(|| run.world.now()),
@@ -274,9 +279,10 @@ pub(super) fn expect_every<'a>(
         let expected =
             || vec![format!("{} every {period:?} (give or take {slack:?}), {} times", every.pattern, every.times)];
         let taken = loop {
-            if let Some((taken, _)) = look(run, position, &every.pattern, &[]) {
+            if let Some((taken, _)) = look(run, unread, &every.pattern, &[]) {
                 break taken;
             }
+            unread = run.world.fabric.timeline.end();
             if run.world.now() >= give_up {
                 let actual = format!("number {number} did not come within {:?} of the one before", deadline - previous);
                 let close = nearest(&run.world.fabric.timeline, position, &every.pattern, &[], &run.env);
@@ -294,6 +300,7 @@ pub(super) fn expect_every<'a>(
         }
         worst = worst.max(off);
         position = taken.index + 1;
+        unread = position;
         previous = taken.at;
         run.cursor = position;
         run.last_match = Some(taken.at);
