@@ -12,3 +12,6 @@ pub mod keep;
 pub mod nodes;
 pub mod plan;
 mod steps;
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ pub mod real;
 pub mod sim;
 pub mod timeline;
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::time::Duration;
 

@@ -86,7 +86,7 @@ const FAULTS: &[Fault] = &[
         what: "a hub that drops a binding a second too soon",
         case: "expiry-two-hours",
         edits: &[("nhrp: { hold: $hold }", "nhrp: { hold: 7199s }")],
-        reason: "not before its instant, yet it did already",
+        reason: "the state held already before its instant",
     },
     Fault {
         what: "a hub that does not look at the checksum",
@@ -140,7 +140,7 @@ const FAULTS: &[Fault] = &[
         what: "a spoke that takes a refusal for an acknowledgement",
         case: "nak",
         edits: &[("\"cie[0].code\": 4,", "\"cie[0].code\": 0,")],
-        reason: "the state does not hold",
+        reason: "the state stopped holding",
     },
 ];
 

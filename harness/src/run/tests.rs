@@ -1,0 +1,67 @@
+//! Messages that scripted stations send of themselves: each type, over both families, reads back as what it is.
+
+use crate::dissect::{Dissection, FieldValue};
+use crate::expect::Env;
+use crate::run::compose::compose;
+use crate::run::nodes::Station;
+use crate::suite::{Msg, Params, SendContent, SendStep};
+
+fn station(name: &str, nbma: &str, protocol: &str) -> Station {
+    Station {
+        name: name.to_owned(),
+        role: "spoke",
+        nbma: nbma.parse().unwrap(),
+        nbma_prefix_len: 24,
+        protocol: protocol.parse().unwrap(),
+        prefix_len: 24,
+        key: Some(42),
+        mode: "multipoint",
+        hold: 60,
+        auth: None,
+        network_id: 1,
+        unique: true,
+        mtu: 1400,
+        nhs: Vec::new(),
+    }
+}
+
+#[test]
+fn every_message_over_both_families() {
+    let families = [
+        ("192.0.2.1", "192.0.2.2", "10.0.0.1", "10.0.0.2"),
+        ("2001:db8::1", "2001:db8::2", "fd00::1", "fd00::2"),
+        ("2001:db8::1", "2001:db8::2", "10.0.0.1", "10.0.0.2"),
+    ];
+    let env = Env::new(Params::default());
+    for (nbma, other_nbma, protocol, other_protocol) in families {
+        let (from, to) = (station("a", nbma, protocol), station("b", other_nbma, other_protocol));
+        for msg in Msg::ALL {
+            let content = SendContent::Message { msg, reply_to: None, fields: vec![], extensions: None, cies: None };
+            let step = SendStep {
+                from: "a".to_owned(),
+                to: Some("b".to_owned()),
+                on: None,
+                content,
+                gre: None,
+                mutate: vec![],
+                bind_as: None,
+            };
+            let composed = compose(&step, &from, Some(&to), &env);
+            let Some(kind) = msg.nhrp_type() else {
+                assert!(composed.is_err(), "{} is no single message", msg.name());
+                continue;
+            };
+            let octets = composed.unwrap();
+            let read = Dissection::of_ip(&octets);
+            assert_eq!(read.nhrp_type(), Some(kind), "{}", msg.name());
+            assert_eq!(read.value("malformed"), None, "{} over {nbma}", msg.name());
+            assert_eq!(read.value("hdr.chksum_ok"), Some(&FieldValue::Uint(1)));
+            assert_eq!(read.value("src.nbma"), Some(&FieldValue::Addr(from.nbma)));
+            assert_eq!(read.value("src.protocol"), Some(&FieldValue::Addr(from.protocol)));
+            assert_eq!(read.value("dst.protocol"), Some(&FieldValue::Addr(to.protocol)));
+            assert_eq!(read.value("gre.key"), Some(&FieldValue::Uint(42)));
+            // Without an address to go to there is nothing to be said.
+            assert!(compose(&step, &from, None, &env).is_err());
+        }
+    }
+}
