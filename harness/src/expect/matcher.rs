@@ -222,8 +222,15 @@ fn is_secret(path: &str) -> bool {
 fn shown(path: &str, value: &FieldValue) -> String {
     match value {
         FieldValue::Bytes(octets) if is_secret(path) => format!("({} octets)", octets.len()),
+        FieldValue::Uint(word) if is_bits(path) => format!("{word:#06x}"),
         value => value.to_string(),
     }
+}
+
+/// Fields that people know in hexadecimal.
+fn is_bits(path: &str) -> bool {
+    const WORDS: &[&str] = &["flags", "gre.flags", "gre.protocol", "hdr.protocol_type"];
+    WORDS.contains(&path) || path.ends_with("chksum") || path.ends_with(".checksum")
 }
 
 fn wanted_text(path: &str, matcher: &Matcher, env: &Env) -> String {

@@ -142,13 +142,11 @@ pub struct NhrpDecl {
     pub network_id: Option<u32>,
     /// Registers with the U bit.
     pub unique: bool,
-    /// Period of registration, where it is not a third of the holding time.
-    pub refresh: Option<DurationExpr>,
 }
 
 impl Default for NhrpDecl {
     fn default() -> Self {
-        Self { hold: None, auth: None, network_id: None, unique: true, refresh: None }
+        Self { hold: None, auth: None, network_id: None, unique: true }
     }
 }
 

@@ -234,7 +234,6 @@ impl Reader {
             auth,
             network_id: self.read(&map, "network_id", Self::int32),
             unique: self.read(&map, "unique", Self::bool).unwrap_or(true),
-            refresh: self.read(&map, "refresh", Self::duration),
         })
     }
 

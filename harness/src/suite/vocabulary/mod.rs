@@ -198,7 +198,6 @@ pub(crate) static NHRP: Shape = Shape {
         may("auth", Kind::Either(&[Kind::Text, Kind::Words(&["none"])]), "Cisco authentication string, 1 to 8 octets."),
         may("network_id", Kind::Int, "Network id, local to the node."),
         may("unique", Kind::Bool, "Registers with the U bit; true if left out."),
-        may("refresh", Kind::Duration, "Period of registration, where it is not a third of the holding time."),
     ],
 };
 
