@@ -55,7 +55,7 @@ const FAULTS: &[Fault] = &[
         "cie[0].holding_time is 299, expected 300"
     ),
     hub_that!("sums up wrongly", ", mutate: [{ flip: { offset: 12, bit: 3 } }]", "hdr.chksum_ok is 0, expected 1"),
-    hub_that!("forgets the U bit", ", fields: { flags.U: 0 }", "flags is 2, expected 32770"),
+    hub_that!("forgets the U bit", ", fields: { flags.U: 0 }", "flags is 0x0002, expected 0x8002"),
     hub_that!("answers another request", ", fields: { request_id: 1 }", "request_id is 1, expected 16909060"),
     hub_that!(
         "does not say who it is",
