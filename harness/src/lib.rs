@@ -14,6 +14,8 @@ pub mod progress;
 pub mod prune;
 pub mod report;
 pub mod run;
+#[cfg(test)]
+mod shared_writer;
 pub mod subject;
 pub mod suite;
 pub mod verdict;

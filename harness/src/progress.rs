@@ -171,30 +171,14 @@ fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-
-    /// A writer whose text can be read while it is in use.
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::shared_writer::Shared;
 
     fn shown(terminal: Terminal, verbosity: Verbosity, act: impl FnOnce(&Progress)) -> String {
         let shared = Shared::default();
         let target = ProgressDrawTarget::hidden();
         act(&Progress::drawn_on(target, Box::new(shared.clone()), terminal, verbosity));
-        String::from_utf8(shared.0.lock().unwrap().clone()).unwrap()
+        shared.text()
     }
 
     #[test]

@@ -255,24 +255,9 @@ fn explain(tag: &str, lines: &[String], error: &str, log: Option<&PathBuf>) -> L
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::report::{Terminal, Verbosity};
-
-    #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::shared_writer::Shared;
 
     fn said(error: LabError) -> (String, String, String) {
         match error {
@@ -298,7 +283,7 @@ mod tests {
         assert_eq!(cause, "image.kernel");
         assert_eq!(problem, "dmvpn-lab/kernel:1 can not be built: the kernel does not compile");
         assert!(remedy.contains("uml.config") && remedy.contains("dmvpn-lab-kernel-1.log"), "{remedy}");
-        let text = String::from_utf8(shown.0.lock().unwrap().clone()).unwrap();
+        let text = shown.text();
         let expected = "    Building dmvpn-lab/kernel:1 (about 7 min, once)\n             compiling\n";
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(text.lines().filter(|line| line.starts_with("    | ")).count(), SHOWN);

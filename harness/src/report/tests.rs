@@ -1,11 +1,11 @@
 use std::{
     io::{self, Write},
     path::PathBuf,
-    sync::{Arc, Mutex},
 };
 
 use quick_junit::{Report, TestCaseStatus};
 
+use crate::shared_writer::Shared;
 use crate::{
     evidence::Redactor,
     verdict::{Event, ExitCode, Interrupt, Outcome, RunResult, SCHEMA},
@@ -238,27 +238,6 @@ fn formats_are_read_or_explained() {
     assert_eq!(check(&["human", "json", "json", "junit=a", "jsonl=b"]), Ok(()));
     assert!(check(&["json", "jsonl"]).unwrap_err().contains("`json` and `jsonl` would both go"));
     assert_eq!(check(&["json=a", "junit=a"]), Err("two formats would be written to a".to_owned()));
-}
-
-/// A writer whose text can be read while it is in use.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Shared {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Plays the sample run to a reporter, and returns its standard output and error.
