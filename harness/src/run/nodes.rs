@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use dmvpn_core::config::{Config, GreMode, Map, Nhrp, Nhs, Secret, Tunnel};
+use dmvpn_core::config::{Config, GreMode, Nhrp, Nhs, Secret, Tunnel};
 
 use crate::expect::Env;
 use crate::suite::{NodeDecl, Role, Topology, TunnelMode};
@@ -132,7 +132,6 @@ impl Station {
                 })
                 .collect(),
             server: self.role == Role::Hub.name(),
-            maps: Vec::<Map>::new(),
             ..Nhrp::default()
         };
         Config { tunnels: vec![tunnel], ..Config::default() }

@@ -259,8 +259,8 @@ impl Fabric {
     }
 
     /// Puts a packet of a station on its link: records it, asks the link, and lets the copies travel.
-    pub fn transmit(&mut self, from: StationId, at: Instant, octets: Vec<u8>) {
-        let Some(sender) = self.stations.get(from) else { return };
+    pub fn transmit(&mut self, from: StationId, at: Instant, octets: Vec<u8>) -> Option<Arc<Packet>> {
+        let sender = self.stations.get(from)?;
         let link = sender.link;
         let target = outer::addresses(&octets).and_then(|addresses| self.owner(link, from, addresses.dst));
         let to_name = target.map(|id| self.stations[id].name.clone());
@@ -268,10 +268,11 @@ impl Fabric {
         let passage =
             self.links[link].model.pass(at, &self.stations[from].name, to_name.as_deref().unwrap_or(""), octets.len());
         let fate = if passage.fate.arrives() && !up { Fate::Unreachable } else { passage.fate };
-        let packet = Packet::new(&self.links[link].name, &self.stations[from].name, to_name.as_deref(), octets, fate);
+        let (link, sender) = (&self.links[link].name, &self.stations[from].name);
+        let packet = Arc::new(Packet::new(link, sender, to_name.as_deref(), octets, fate));
+        self.timeline.push(at, What::Packet(Arc::clone(&packet)));
+        let (true, Some(to)) = (fate.arrives(), target) else { return Some(packet) };
         let mut octets = packet.octets.clone();
-        self.timeline.push(at, What::Packet(Arc::new(packet)));
-        let (true, Some(to)) = (fate.arrives(), target) else { return };
         if fate == Fate::Corrupted {
             flip_bit(&mut octets, passage.flip);
         }
@@ -280,6 +281,7 @@ impl Fabric {
             self.next_seq += 1;
             self.in_flight.push(Reverse(flight));
         }
+        Some(packet)
     }
 
     /// Packets that routers outside have to get.
@@ -348,7 +350,7 @@ impl Fabric {
         let ip_id = process.next_ip_id;
         process.next_ip_id = ip_id.wrapping_add(1);
         match outer::encapsulate(transmit, ip_id) {
-            Some(octets) => self.transmit(id, now, octets),
+            Some(octets) => drop(self.transmit(id, now, octets)),
             None => self.event(id, now, "a packet that IP can not carry was not sent".to_owned()),
         }
     }

@@ -11,7 +11,7 @@ use dmvpn_core::time::Instant;
 use crate::expect::{Bound, judge, nearest};
 use crate::run::case::{CaseRun, Stop};
 use crate::run::compose::compose;
-use crate::suite::{ExpectEvery, ExpectNone, PacketExpectation, PacketPattern, SendContent, SendStep, Spanned, Step};
+use crate::suite::{ExpectEvery, ExpectNone, PacketExpectation, PacketPattern, SendStep, Spanned, Step};
 use crate::verdict::Comparison;
 use crate::world::LabError;
 use crate::world::timeline::Packet;
@@ -26,12 +26,10 @@ pub(super) fn send(run: &mut CaseRun<'_>, step: &SendStep) -> Result<(), Stop> {
     let octets = compose(step, from, to, &run.env)?;
     let id = run.world.fabric.station(&step.from)?;
     let now = run.world.now();
-    run.world.fabric.transmit(id, now, octets);
-    let sent = run.world.fabric.timeline.packets(0).next_back().map(|(_, at, packet)| (at, Arc::clone(packet)));
-    if let (Some(name), Some((at, packet))) = (&step.bind_as, sent) {
-        run.env.bind(name, Bound::Packet(at, packet));
+    let sent = run.world.fabric.transmit(id, now, octets);
+    if let (Some(name), Some(packet)) = (&step.bind_as, sent) {
+        run.env.bind(name, Bound::Packet(now, packet));
     }
-    debug_assert!(!matches!(&step.content, SendContent::Raw(octets) if octets.is_empty()) || step.mutate.is_empty());
     Ok(())
 }
 

@@ -122,13 +122,14 @@ fn ask(run: &mut CaseRun<'_>, state: &StateStep) -> Result<(bool, Vec<ViewRow>),
         StateCheck::Equals(wanted) => rows.len() == wanted.len() && assign(&rows, wanted, fits),
     };
     let at = run.world.now();
-    let seen = What::View { node: state.node.clone(), view: state.view.clone(), rows: as_json(&rows) };
+    let told = as_json(&rows);
     // Polling the same answer again and again would bury everything else.
     let last = run.world.fabric.timeline.entries().iter().rev().find_map(|entry| match &entry.what {
-        What::View { node, view, rows } if *node == state.node && *view == state.view => Some(rows.clone()),
+        What::View { node, view, rows } if *node == state.node && *view == state.view => Some(rows),
         _ => None,
     });
-    if last.as_ref() != Some(&as_json(&rows)) {
+    if last != Some(&told) {
+        let seen = What::View { node: state.node.clone(), view: state.view.clone(), rows: told };
         run.world.fabric.timeline.push(at, seen);
     }
     Ok((holds, rows))
