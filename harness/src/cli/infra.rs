@@ -185,7 +185,7 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
     })?
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, LabError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| LabError::internal(format!("no runtime: {error}")))?;
     Ok(runtime.block_on(work))
@@ -231,14 +231,11 @@ impl Routers for ContainerRouters<'_> {
                     self.facts.insert("docker".to_owned(), version);
                 }
                 let plan = images::plan(&docker, &self.root, &wanted).await?;
-                images::build(&docker, &plan, self.reporter.progress()).await?;
+                if images::build(&docker, &plan, self.reporter.progress()).await?.is_empty() {
+                    return Ok::<_, LabError>(plan);
+                }
                 images::plan(&docker, &self.root, &wanted).await
-            });
-            let images = match images {
-                Ok(images) => images?,
-                Err(Trouble::Environment(error)) => return Err(error),
-                Err(Trouble::Usage(report)) => return Err(LabError::internal(report.to_string())),
-            };
+            })??;
             for image in images.into_iter().filter(|image| image.state == State::Current) {
                 let id = image.id.unwrap_or_default();
                 self.facts.insert(format!("image {}", image.tag), id);

@@ -68,8 +68,6 @@ pub struct Leavings {
     pub metrics: Vec<Metric>,
     /// Rendered configurations: node, file name, text.
     pub configs: Vec<(String, String, String)>,
-    /// Secrets that must not appear in evidence.
-    pub secrets: Vec<String>,
     /// Routers that did not come back to their initial state: the next case needs new ones.
     pub broken_routers: Vec<String>,
 }
@@ -222,7 +220,6 @@ impl<'a> CaseRun<'a> {
         Leavings {
             verdict,
             end: self.world.now(),
-            secrets: self.stations.values().filter_map(|station| station.auth.clone()).collect(),
             timeline: std::mem::replace(&mut self.world.fabric.timeline, Timeline::new(Instant::ZERO)),
             metrics: self.metrics,
             configs: self.configs,
@@ -276,11 +273,7 @@ impl<'a> CaseRun<'a> {
             log_tail: log_tails(timeline, timeline.end()),
             ..Failure::default()
         };
-        let reason = match error {
-            LabError::Environment { problem, remedy, .. } => format!("{problem}; {remedy}"),
-            error => error.to_string(),
-        };
-        Verdict::error(cause, reason).with_failure(failure)
+        Verdict::error(cause, error.reason()).with_failure(failure)
     }
 
     /// Carries out a list of steps, up to the first that is not satisfied.

@@ -131,10 +131,7 @@ impl Context<'_> {
 /// A cell that is judged without being run.
 fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> CaseResult {
     let verdict = match (error, &cell.known) {
-        (Some(LabError::Environment { cause, problem, remedy }), _) => {
-            Verdict::error(cause.clone(), format!("{problem}; {remedy}"))
-        }
-        (Some(error), _) => Verdict::error("lab", error.to_string()),
+        (Some(error), _) => not_run(error),
         (None, Some(known)) => known.clone(),
         (None, None) => Verdict::error("harness.internal", "a cell without a verdict was not run"),
     };
@@ -158,10 +155,7 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
     }));
     let (verdict, leavings) = match outcome {
         Ok(Ok(leavings)) => (leavings.verdict.clone(), Some(leavings)),
-        Ok(Err(LabError::Environment { cause, problem, remedy })) => {
-            (Verdict::error(cause, format!("{problem}; {remedy}")), None)
-        }
-        Ok(Err(error)) => (Verdict::error("lab", error.to_string()), None),
+        Ok(Err(error)) => (not_run(&error), None),
         Err(panic) => (Verdict::error(cause::PANIC, format!("the harness panicked: {}", words_of(&*panic))), None),
     };
     let verdict = match &cell.subject {
@@ -190,6 +184,15 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
         }
     }
     result
+}
+
+/// The verdict on a case that could not even begin.
+fn not_run(error: &LabError) -> Verdict {
+    let cause = match error {
+        LabError::Environment { cause, .. } => cause.as_str(),
+        _ => "lab",
+    };
+    Verdict::error(cause, error.reason())
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {

@@ -86,6 +86,14 @@ impl LabError {
         LabError::Internal(what.into())
     }
 
+    /// One sentence for a verdict: what is wrong and, where it is known, what to do about it.
+    pub fn reason(&self) -> String {
+        match self {
+            LabError::Environment { problem, remedy, .. } => format!("{problem}; {remedy}"),
+            error => error.to_string(),
+        }
+    }
+
     /// Something that the machine does not have or allow.
     pub fn environment(cause: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         LabError::Environment { cause: cause.into(), problem: problem.into(), remedy: remedy.into() }
