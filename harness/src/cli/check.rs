@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::{Place, Trouble, root, suites};
-use crate::run::divergence;
+use crate::run::{cast, divergence};
 use crate::suite::{Step, Suite, flatten};
 use crate::{report, subject, suite};
 
@@ -20,11 +20,15 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
     if !args.paths.is_empty() {
-        return check_paths(&args.paths);
+        return check_paths(&args.paths, place);
     }
     let root = root(place.root)?;
     let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
+    let unbound = cast::mistakes(&suites, &implementations);
+    if !unbound.is_empty() {
+        return Err(super::mistakes(unbound));
+    }
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     let ids: Vec<String> = suites.iter().flat_map(|suite| suite.cases.iter().map(|case| suite.case_id(case))).collect();
     let stale = divergence::stale(&divergences, &ids);
@@ -55,17 +59,25 @@ fn execs(suites: &[Suite]) -> usize {
     cases.flat_map(|case| flatten(&case.steps)).filter(|step| matches!(step.value, Step::Exec(_))).count()
 }
 
-fn check_paths(paths: &[PathBuf]) -> Result<ExitCode, Trouble> {
+fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble> {
+    // A file may be checked where there is no checkout; then nobody knows which implementations there are.
+    let implementations = match root(place.root) {
+        Ok(root) => Some(subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?),
+        Err(_) if place.root.is_none() => None,
+        Err(trouble) => return Err(trouble),
+    };
     let (mut cases, mut mistakes) = (0, 0);
     for path in paths {
-        match suite::load_tree(path) {
-            Ok(suites) => cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>(),
-            Err(diagnostics) => {
-                mistakes += diagnostics.len();
-                for diagnostic in diagnostics {
-                    eprintln!("{:?}", miette::Report::new(diagnostic));
-                }
+        let diagnostics = match suite::load_tree(path) {
+            Ok(suites) => {
+                cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>();
+                implementations.as_ref().map(|known| cast::mistakes(&suites, known)).unwrap_or_default()
             }
+            Err(diagnostics) => diagnostics,
+        };
+        mistakes += diagnostics.len();
+        for diagnostic in diagnostics {
+            eprintln!("{:?}", miette::Report::new(diagnostic));
         }
     }
     say!("{cases} cases, {mistakes} mistakes");

@@ -57,7 +57,7 @@ fn explain(pick: &Pick<'_>) {
     for (name, node) in &suite.topology_of(case).nodes {
         let player = match &node.bind {
             _ if node.scripted => "played by the case itself".to_owned(),
-            Some(binding) => format!("{binding:?}").to_lowercase(),
+            Some(binding) => binding.to_string(),
             None => "peer".to_owned(),
         };
         let tunnel = node.tunnel.map(|tunnel| format!(", tunnel {tunnel}")).unwrap_or_default();

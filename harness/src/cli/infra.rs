@@ -220,10 +220,16 @@ impl<'r> ContainerRouters<'r> {
 }
 
 impl Routers for ContainerRouters<'_> {
-    fn lab(&mut self, subject: &Subject) -> Result<Box<dyn Driver>, LabError> {
+    fn lab(&mut self, players: &[Subject]) -> Result<Box<dyn Driver>, LabError> {
         let lab = ContainerLab::new(Arc::clone(&self.interrupted))?;
-        if let Subject::Router(implementation, release) = subject {
-            let wanted = [wanted(&implementation.image.recipe, release)];
+        let wanted: Vec<Wanted> = players
+            .iter()
+            .filter_map(|player| match player {
+                Subject::BuiltIn => None,
+                Subject::Router(implementation, release) => Some(wanted(&implementation.image.recipe, release)),
+            })
+            .collect();
+        if !wanted.is_empty() {
             let images = block_on(async {
                 let docker = docker::connect().await?;
                 if let Ok(version) = docker.version().await {
@@ -241,7 +247,8 @@ impl Routers for ContainerRouters<'_> {
                 self.facts.insert(format!("image {}", image.tag), id);
             }
         }
-        self.reporter.progress().phase("Booting", &format!("routers for {}", subject.id()));
+        let names: Vec<String> = players.iter().map(Subject::id).collect();
+        self.reporter.progress().phase("Booting", &format!("routers for {}", names.join(", ")));
         Ok(Box::new(lab))
     }
 }

@@ -148,16 +148,19 @@ fn report_environment(error: &LabError) {
 /// Reads all suites of the checkout, or of another folder.
 fn suites(root: &Path, elsewhere: Option<&Path>) -> Result<Vec<Suite>, Trouble> {
     let folder = elsewhere.map_or_else(|| root.join("suites"), Path::to_owned);
-    suite::load_tree(&folder).map_err(|diagnostics| {
-        let several = diagnostics.len();
-        for diagnostic in diagnostics {
-            eprintln!("{:?}", miette::Report::new(diagnostic));
-        }
-        Trouble::Usage(miette::miette!(
-            help = "`cargo lab check` says the same without running anything",
-            "{several} mistake(s) in the suites"
-        ))
-    })
+    suite::load_tree(&folder).map_err(mistakes)
+}
+
+/// Says what is wrong with suites, each with its place.
+fn mistakes(diagnostics: Vec<suite::Diagnostic>) -> Trouble {
+    let several = diagnostics.len();
+    for diagnostic in diagnostics {
+        eprintln!("{:?}", miette::Report::new(diagnostic));
+    }
+    Trouble::Usage(miette::miette!(
+        help = "`cargo lab check` says the same without running anything",
+        "{several} mistake(s) in the suites"
+    ))
 }
 
 /// Where to look for suites and everything else, as the user says.

@@ -17,7 +17,7 @@ use crate::run::case::Settings;
 use crate::run::divergence;
 use crate::run::execute::{Context, environment, execute};
 use crate::run::keep::{Keep, secrets_of};
-use crate::run::plan::{plan, world_of};
+use crate::run::plan::{self, plan};
 use crate::subject::{self, Implementation, Subject};
 use crate::suite::select::select_by;
 use crate::suite::{ClockKind, WorldKind};
@@ -29,6 +29,7 @@ use crate::verdict::{Event, Interrupt, Policy, RunResult, SCHEMA};
   cargo lab run
   cargo lab run nhrp/registration/refresh-third -v
   cargo lab run nhrp --subject frr:8.4.4,frr:10.3 --format junit=report.xml --deny-skips
+  cargo lab run nhrp --subject frr:10.3 --peer frr:8.4.4
   NO_COLOR=1 cargo lab run --format json > results.json")]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -36,7 +37,10 @@ pub(super) struct RunArgs {
     /// Who is under test: `peer` (built in), or implementations of suites/impls, such as `frr:10.3`.
     #[arg(long, value_name = "NAME[:VERSION]", value_delimiter = ',')]
     subject: Vec<String>,
-    /// Only subjects of this world. `sim`: in process, virtual clock. `real`: routers.
+    /// Who plays the other side, nodes with `bind: peer`: the built-in peer unless this says otherwise.
+    #[arg(long, value_name = "NAME[:VERSION]", default_value = "peer", hide_default_value = true)]
+    peer: String,
+    /// Only cases that are played in this world. `sim`: in process, virtual clock. `real`: among routers.
     #[arg(long, value_enum)]
     world: Option<WorldArg>,
     /// Seed of every random choice.
@@ -99,14 +103,30 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     let subjects = subjects(args, &implementations)?;
+    let peer = Subject::named(&args.peer, &implementations).map_err(|error| Trouble::Usage(error.into()))?;
+    let built_in = subjects.iter().chain([&peer]).all(|player| matches!(player, Subject::BuiltIn));
+    let worlds: &[WorldKind] = match args.world {
+        Some(WorldArg::Sim) => &[WorldKind::Sim],
+        Some(WorldArg::Real) => &[WorldKind::Real],
+        // Who names no router is not asked for a machine that can run one.
+        None if built_in => &[WorldKind::Sim],
+        None => &[WorldKind::Sim, WorldKind::Real],
+    };
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
-    let plan = plan(&selection, &subjects, ClockKind::Real);
+    let wanted = plan::Wanted {
+        subjects: &subjects,
+        peer: &peer,
+        implementations: &implementations,
+        worlds,
+        clock: ClockKind::Real,
+    };
+    let plan = plan(&selection, wanted).map_err(super::mistakes)?;
     if plan.cells.is_empty() {
         let first = plan.elsewhere.first().map(|(id, why)| format!("{id} is {why}")).unwrap_or_default();
         return Err(Trouble::Usage(miette::miette!(
             help = "`cargo lab list` shows in which worlds each case runs",
             "none of the selected cases can run with {}: {first}",
-            subjects.iter().map(Subject::id).collect::<Vec<_>>().join(", ")
+            subjects.iter().chain([&peer]).map(Subject::id).collect::<Vec<_>>().join(", ")
         )));
     }
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -208,55 +228,11 @@ fn finish(
 
 /// The subjects that the user named; the built-in peer if none.
 fn subjects(args: &RunArgs, implementations: &[Arc<Implementation>]) -> Result<Vec<Subject>, Trouble> {
-    let mut subjects = Vec::new();
-    for name in &args.subject {
-        subjects.push(subject_named(name, implementations)?);
+    if args.subject.is_empty() {
+        return Ok(vec![Subject::BuiltIn]);
     }
-    if subjects.is_empty() {
-        subjects.push(Subject::BuiltIn);
-    }
-    let wanted = args.world.map(|world| match world {
-        WorldArg::Sim => WorldKind::Sim,
-        WorldArg::Real => WorldKind::Real,
-    });
-    if let Some(wanted) = wanted {
-        subjects.retain(|subject| world_of(subject) == wanted);
-        if subjects.is_empty() {
-            let help = match wanted {
-                WorldKind::Real => "name a router, as in `--subject frr:10.3`",
-                _ => "world sim is the built-in peer's: leave --subject out",
-            };
-            return Err(Trouble::Usage(miette::miette!(help = help, "no subject lives in world {}", wanted.name())));
-        }
-    }
-    Ok(subjects)
-}
-
-fn subject_named(name: &str, implementations: &[Arc<Implementation>]) -> Result<Subject, Trouble> {
-    let (wanted, version) = match name.split_once(':') {
-        Some((name, version)) => (name, Some(version)),
-        None => (name, None),
-    };
-    if wanted == "peer" {
-        return Ok(Subject::BuiltIn);
-    }
-    let known: Vec<String> = implementations
-        .iter()
-        .flat_map(|known| known.versions.iter().map(|release| format!("{}:{}", known.name, release.version)))
-        .collect();
-    let help = format!("known are peer, {}", known.join(", "));
-    let Some(implementation) = implementations.iter().find(|known| known.name == wanted) else {
-        return Err(Trouble::Usage(miette::miette!(
-            help = help,
-            "there is no implementation `{wanted}` in suites/impls"
-        )));
-    };
-    match implementation.release(version) {
-        Some(release) => Ok(Subject::Router(Arc::clone(implementation), release.clone())),
-        None => {
-            Err(Trouble::Usage(miette::miette!(help = help, "`{wanted}` has no version `{}`", version.unwrap_or(""))))
-        }
-    }
+    let named = args.subject.iter().map(|name| Subject::named(name, implementations));
+    named.collect::<Result<_, _>>().map_err(|error| Trouble::Usage(error.into()))
 }
 
 /// SIGINT and SIGTERM set the flag; the run then takes everything down. A second one ends the process at once.

@@ -6,25 +6,17 @@ use std::time::Duration;
 
 use dmvpn_core::time::Instant;
 
+use super::cast::Cast;
 use super::nodes::Station;
 use super::steps;
 use crate::expect::Env;
 use crate::subject::{Implementation, Release, Subject, render};
-use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail};
+use crate::suite::{Case, Span, Spanned, Step, Suite, VerdictOnFail};
 use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict, cause};
 use crate::world::fabric::{InProcess, Player};
 use crate::world::link::{Impairment, Share};
 use crate::world::timeline::{Timeline, What};
 use crate::world::{Driver, LabError, World};
-
-/// Who plays what.
-#[derive(Clone, Debug)]
-pub struct Cast {
-    /// Nodes with `bind: subject`.
-    pub subject: Subject,
-    /// Nodes with `bind: peer`, `bind: reference`, and all others that somebody has to play.
-    pub peer: Subject,
-}
 
 /// Settings of a run that a case needs.
 #[derive(Clone, Copy, Debug)]
@@ -138,23 +130,16 @@ impl<'a> CaseRun<'a> {
         for (index, (name, node)) in topology.nodes.iter().enumerate() {
             let Some(link) = links_of.get(name.as_str()) else { continue };
             let station = Station::resolve(name, node, topology, &env)?;
-            let player = if node.scripted {
-                Player::Scripted
-            } else {
-                let subject = match &node.bind {
-                    Some(Binding::Subject) => &cast.subject,
-                    _ => &cast.peer,
-                };
-                match subject {
-                    Subject::BuiltIn => {
-                        let seed = settings.seed.wrapping_add(index as u64);
-                        Player::Node(Box::new(InProcess::new(station.peer_config(), seed)))
-                    }
-                    Subject::Router(implementation, release) => {
-                        let (implementation, release) = (Arc::clone(implementation), release.clone());
-                        routers.insert(name.clone(), RouterPart { implementation, release, started: false });
-                        Player::Outside
-                    }
+            let player = match cast.player(name) {
+                None => Player::Scripted,
+                Some(Subject::BuiltIn) => {
+                    let seed = settings.seed.wrapping_add(index as u64);
+                    Player::Node(Box::new(InProcess::new(station.peer_config(), seed)))
+                }
+                Some(Subject::Router(implementation, release)) => {
+                    let (implementation, release) = (Arc::clone(implementation), release.clone());
+                    routers.insert(name.clone(), RouterPart { implementation, release, started: false });
+                    Player::Outside
                 }
             };
             world.fabric.add_station(name, node.nbma, link, player)?;

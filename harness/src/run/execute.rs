@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant as Wall};
 
-use super::case::{CaseRun, Cast, Leavings, Settings};
+use super::case::{CaseRun, Leavings, Settings};
 use super::divergence::{self, Divergence};
 use super::keep::{self, Keep};
 use super::plan::Cell;
@@ -77,7 +77,7 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, routers: &mut dyn Rout
         }
     });
 
-    let mut lab: Option<(String, Box<dyn Driver>)> = None;
+    let mut lab: Option<(_, Box<dyn Driver>)> = None;
     for index in (0..cells.len()).filter(|index| cells[*index].world == WorldKind::Real) {
         if !go_on() {
             break;
@@ -87,11 +87,11 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, routers: &mut dyn Rout
             tell(index, judged(cell, context, None));
             continue;
         }
-        // One set of routers per subject and suite: booted once, reset between cases.
-        let key = format!("{} {}", cell.subject.id(), cell.suite.id);
+        // One set of routers per subject, peer and suite: booted once, reset between cases.
+        let key = cell.lab_key();
         if lab.as_ref().is_none_or(|(current, _)| *current != key) {
             drop(lab.take());
-            match routers.lab(&cell.subject) {
+            match routers.lab(&routers_of(&cells[index..], &key)) {
                 Ok(driver) => lab = Some((key, driver)),
                 Err(error) => {
                     tell(index, judged(cell, context, Some(&error)));
@@ -138,6 +138,18 @@ fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> C
     result(cell, context, "", verdict, ClockSpan::default(), Duration::ZERO, Vec::new())
 }
 
+/// The routers that play in cells which share a lab.
+fn routers_of(cells: &[Cell<'_>], key: &(String, String, &str)) -> Vec<Subject> {
+    let mut routers: Vec<Subject> = Vec::new();
+    let sharing = cells.iter().filter(|cell| cell.known.is_none() && cell.lab_key() == *key);
+    for (_, player) in sharing.flat_map(|cell| cell.cast.players()) {
+        if matches!(player, Subject::Router(..)) && !routers.contains(player) {
+            routers.push(player.clone());
+        }
+    }
+    routers
+}
+
 fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> CaseResult {
     if cell.known.is_some() {
         return judged(cell, context, None);
@@ -148,9 +160,8 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
     let begin = driver.now();
     let (epoch, name, is_virtual) =
         (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
-    let cast = Cast { subject: cell.subject.clone(), peer: Subject::BuiltIn };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let run = CaseRun::new(cell.suite, cell.case, &cast, context.settings, driver)?;
+        let run = CaseRun::new(cell.suite, cell.case, &cell.cast, context.settings, driver)?;
         Ok::<Leavings, LabError>(run.run())
     }));
     let (verdict, leavings) = match outcome {
@@ -158,10 +169,9 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
         Ok(Err(error)) => (not_run(&error), None),
         Err(panic) => (Verdict::error(cause::PANIC, format!("the harness panicked: {}", words_of(&*panic))), None),
     };
-    let verdict = match &cell.subject {
-        Subject::Router(..) => {
-            let (name, version) = (cell.subject.name(), cell.subject.version());
-            divergence::apply(verdict, &cell.id(), name, version, context.divergences)
+    let verdict = match &cell.cast.subject {
+        subject @ Subject::Router(..) => {
+            divergence::apply(verdict, &cell.id(), subject.name(), subject.version(), context.divergences)
         }
         Subject::BuiltIn => verdict,
     };
@@ -200,12 +210,22 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("without a word").to_owned()
 }
 
-/// Cells of one run that differ only in the subject are variants of the case.
+/// Cells of one run that differ only in who plays are variants of the case: `frr:10.3`, `frr:10.3+dmvpn-peer:0.1.0`.
 fn variant(cell: &Cell<'_>) -> Option<String> {
-    match &cell.subject {
-        Subject::BuiltIn => None,
-        subject => Some(subject.id()),
+    match (&cell.cast.subject, &cell.cast.peer) {
+        (Subject::BuiltIn, Subject::BuiltIn) => None,
+        (subject, Subject::BuiltIn) => Some(subject.id()),
+        (subject, peer) => Some(format!("{}+{}", subject.id(), peer.id())),
     }
+}
+
+/// The options of the command line that make this cast again.
+fn options(cell: &Cell<'_>) -> String {
+    let option = |name: &str, player: &Subject| match player {
+        Subject::BuiltIn => String::new(),
+        router => format!(" --{name} {}", router.id()),
+    };
+    format!("{}{}", option("subject", &cell.cast.subject), option("peer", &cell.cast.peer))
 }
 
 fn result(
@@ -217,12 +237,8 @@ fn result(
     wall: Duration,
     metrics: Vec<crate::verdict::Metric>,
 ) -> CaseResult {
-    let subject = ImplRef::new(cell.subject.name(), cell.subject.version());
-    let peer = ImplRef::new("peer", env!("CARGO_PKG_VERSION"));
-    let subject_option = match &cell.subject {
-        Subject::BuiltIn => String::new(),
-        subject => format!(" --subject {}", subject.id()),
-    };
+    let subject = ImplRef::new(cell.cast.subject.name(), cell.cast.subject.version());
+    let peer = cell.cast.opponent(cell.suite.topology_of(cell.case));
     let cites = cell.case.cites.iter().map(|cite| CiteRef {
         spec: cite.spec.clone(),
         section: cite.section.clone(),
@@ -245,7 +261,7 @@ fn result(
         clock,
         wall,
         evidence: None,
-        rerun: format!("cargo lab run {}{subject_option} --seed {}", cell.id(), context.settings.seed),
+        rerun: format!("cargo lab run {}{} --seed {}", cell.id(), options(cell), context.settings.seed),
         metrics,
         file: cell.suite.source.path.display().to_string(),
         line: cell.case.span.line,
@@ -261,7 +277,11 @@ pub fn environment(plan: &[Cell<'_>]) -> BTreeMap<String, String> {
         facts.insert("machine".to_owned(), word(name.machine()));
     }
     for cell in plan {
-        facts.insert(format!("subject {}", cell.subject.id()), cell.subject.version().to_owned());
+        let subject = &cell.cast.subject;
+        facts.insert(format!("subject {}", subject.id()), subject.version().to_owned());
+        for (_, player) in cell.cast.players().filter(|(_, player)| *player != subject) {
+            facts.insert(format!("peer {}", player.id()), player.version().to_owned());
+        }
     }
     facts
 }

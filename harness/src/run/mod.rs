@@ -5,6 +5,7 @@
 //! ```
 
 pub mod case;
+pub mod cast;
 pub mod compose;
 pub mod divergence;
 pub mod execute;

@@ -1,22 +1,25 @@
-//! From a selection of cases and a list of subjects to the cells that will run.
+//! From a selection of cases and the names on the command line to the cells that will run.
 
-use crate::subject::Subject;
+use std::sync::Arc;
+
+use super::cast::Cast;
+use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
-use crate::suite::{Binding, Case, ClockKind, Suite, WorldKind};
-use crate::verdict::Verdict;
+use crate::suite::{Case, ClockKind, Diagnostic, Suite, WorldKind};
+use crate::verdict::{Outcome, Verdict};
 
-/// One case with one subject in one world.
+/// One case with one cast in one world.
 #[derive(Clone, Debug)]
 pub struct Cell<'a> {
     /// The suite.
     pub suite: &'a Suite,
     /// The case.
     pub case: &'a Case,
-    /// Who is under test.
-    pub subject: Subject,
+    /// Who plays what.
+    pub cast: Cast,
     /// Where.
     pub world: WorldKind,
-    /// The verdict that is known without running it: what the subject declares that it does not have.
+    /// The verdict that is known without running it: what a player declares that it does not have.
     pub known: Option<Verdict>,
 }
 
@@ -25,6 +28,26 @@ impl Cell<'_> {
     pub fn id(&self) -> String {
         self.suite.case_id(self.case)
     }
+
+    /// What decides the routers of a lab: cells with the same one share it.
+    pub fn lab_key(&self) -> (String, String, &str) {
+        (self.cast.subject.id(), self.cast.peer.id(), self.suite.id.as_str())
+    }
+}
+
+/// Who is wanted where.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Who is judged, one after the other.
+    pub subjects: &'a [Subject],
+    /// Who plays the other side.
+    pub peer: &'a Subject,
+    /// Who else there is to play, for nodes that are bound by name.
+    pub implementations: &'a [Arc<Implementation>],
+    /// Cells of other worlds are left out.
+    pub worlds: &'a [WorldKind],
+    /// The clock that world `real` has here.
+    pub clock: ClockKind,
 }
 
 /// What runs, and what does not because it does not belong here.
@@ -37,56 +60,70 @@ pub struct Plan<'a> {
     pub elsewhere: Vec<(String, String)>,
 }
 
-/// The world that a subject lives in.
-pub fn world_of(subject: &Subject) -> WorldKind {
-    match subject {
-        Subject::BuiltIn => WorldKind::Sim,
-        Subject::Router(..) => WorldKind::Real,
-    }
-}
-
-/// Plans every selected case for every subject. `clock` is the one that world `real` has here.
-pub fn plan<'a>(selection: &Selection<'a>, subjects: &[Subject], clock: ClockKind) -> Plan<'a> {
+/// Plans every selected case for every subject; a case whose nodes leave no choice is planned once.
+///
+/// # Errors
+/// Bindings to implementations that there are not.
+pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a>, Vec<Diagnostic>> {
     let mut plan = Plan::default();
-    for subject in subjects {
-        let world = world_of(subject);
-        let clock = if world == WorldKind::Sim { ClockKind::Virtual } else { clock };
+    let mut mistakes: Vec<Diagnostic> = Vec::new();
+    for (round, subject) in wanted.subjects.iter().enumerate() {
         for pick in &selection.picks {
             let (suite, case) = (pick.suite, pick.case);
-            if !suite.worlds_of(case).contains(&world) {
+            let cast = match Cast::new(suite.topology_of(case), subject, wanted.peer, wanted.implementations) {
+                Ok(cast) => cast,
+                Err(mistake) => {
+                    if !mistakes.contains(&mistake) {
+                        mistakes.push(*mistake);
+                    }
+                    continue;
+                }
+            };
+            if round > 0 && !cast.asks_subject() {
+                continue;
+            }
+            let world = cast.world();
+            let clock = if world == WorldKind::Sim { ClockKind::Virtual } else { wanted.clock };
+            if !wanted.worlds.contains(&world) {
+                plan.elsewhere.push((pick.id(), foreign(&cast)));
+            } else if !suite.worlds_of(case).contains(&world) {
                 plan.elsewhere.push((pick.id(), format!("not for world {}", world.name())));
-                continue;
-            }
-            if suite.clock_of(case).is_some_and(|wanted| wanted != clock) {
+            } else if suite.clock_of(case).is_some_and(|wanted| wanted != clock) {
                 plan.elsewhere.push((pick.id(), format!("not with a {} clock", clock.name())));
-                continue;
+            } else {
+                let known = unsupported(suite, case, &cast);
+                plan.cells.push(Cell { suite, case, cast, world, known });
             }
-            let known = unsupported(suite, case, subject);
-            plan.cells.push(Cell { suite, case, subject: subject.clone(), world, known });
         }
     }
-    plan
+    if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
 }
 
-/// What the subject declares that it does not have.
-fn unsupported(suite: &Suite, case: &Case, subject: &Subject) -> Option<Verdict> {
-    let Subject::Router(implementation, release) = subject else { return None };
-    let verdict = |cause: String, reason: String| {
-        Some(Verdict::new(crate::verdict::Outcome::Unsupported, reason).with_cause(cause))
-    };
-    let played = suite.topology_of(case).nodes.iter().filter(|(_, node)| node.bind == Some(Binding::Subject));
-    for (name, node) in played {
-        if !node.scripted && !implementation.roles.iter().any(|role| role == node.role.name()) {
-            let role = node.role.name();
+/// Why a cast is not for the worlds wanted.
+fn foreign(cast: &Cast) -> String {
+    match cast.players().find(|(_, player)| matches!(player, Subject::Router(..))) {
+        Some((node, player)) => format!("in world real, as {} plays {node} (`--world real`)", player.id()),
+        None => "in world sim, as no router plays in it (name one, as in `--subject frr:10.3`)".to_owned(),
+    }
+}
+
+/// What a player declares that it does not have.
+fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
+    let verdict = |cause: String, reason: String| Some(Verdict::new(Outcome::Unsupported, reason).with_cause(cause));
+    let topology = suite.topology_of(case);
+    for (name, player) in cast.players() {
+        let Subject::Router(implementation, release) = player else { continue };
+        let role = topology.nodes.get(name).map_or("", |node| node.role.name());
+        if !implementation.roles.iter().any(|known| known == role) {
             return verdict(
                 format!("role.{role}"),
-                format!("{} is not described as {role} (node {name})", subject.id()),
+                format!("{} is not described as {role} (node {name})", player.id()),
             );
         }
-    }
-    for capability in suite.needs_of(case) {
-        if let Some(lack) = implementation.lack(release, capability) {
-            return verdict(capability.to_owned(), format!("{}: {}", subject.id(), lack.because));
+        for capability in suite.needs_of(case) {
+            if let Some(lack) = implementation.lack(release, capability) {
+                return verdict(capability.to_owned(), format!("{}: {}", player.id(), lack.because));
+            }
         }
     }
     None

@@ -117,6 +117,11 @@ impl Implementation {
         }
     }
 
+    /// Implementation and version as on the command line: `frr:10.3`.
+    pub fn id(&self, release: &Release) -> String {
+        format!("{}:{}", self.name, release.version)
+    }
+
     /// Why this version does not have a capability, if it does not.
     pub fn lack(&self, release: &Release, capability: &str) -> Option<&Lack> {
         self.lacks.iter().find(|lack| {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::duration::DurationExpr;
-use super::span::Span;
+use super::span::{Span, Spanned};
 
 /// Nodes and links, by name.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,10 +58,22 @@ pub enum Binding {
     Subject,
     /// The other side, from `--peer`.
     Peer,
-    /// The implementation that the suites were proved with.
+    /// The implementation that the suites were proved with: the built-in peer.
     Reference,
-    /// A particular implementation of `suites/impls/`.
-    Impl(String),
+    /// A particular implementation of `suites/impls/`, as in `frr:10.3`; without a version its default one.
+    Impl(Spanned<String>),
+}
+
+/// As in suites: `subject`, `frr:10.3`.
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Binding::Subject => f.write_str("subject"),
+            Binding::Peer => f.write_str("peer"),
+            Binding::Reference => f.write_str("reference"),
+            Binding::Impl(name) => name.fmt(f),
+        }
+    }
 }
 
 /// A node as declared.

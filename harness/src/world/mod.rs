@@ -302,8 +302,12 @@ impl<'d> World<'d> {
     fn arrived(&mut self, arrival: Arrival) -> Result<Option<(u64, Outcome)>, LabError> {
         match arrival {
             Arrival::Packet { node, at, octets } => {
-                let from = self.fabric.station(&node)?;
-                self.fabric.transmit(from, at, octets);
+                // A router that played the node in an earlier case is still there, and has no part in this one.
+                if let Ok(from) = self.fabric.station(&node)
+                    && self.fabric.is_outside(from)
+                {
+                    self.fabric.transmit(from, at, octets);
+                }
                 Ok(None)
             }
             Arrival::Response { ticket, outcome } => Ok(Some((ticket, outcome))),

@@ -115,6 +115,9 @@ fn exit_codes() {
     for usage in [&["no-such-case"] as &[&str], &["--no-such-flag"], &["--world", "real"], &["--subject", "frr:1.0"]] {
         assert_eq!(run(usage).code, 2, "{usage:?}");
     }
+    let misspelt = run(&["--peer", "frr:10.4"]);
+    assert_eq!(misspelt.code, 2);
+    assert!(misspelt.err.contains("did you mean `frr:10.3`?"), "{}", misspelt.err);
     let unknown = run(&["--subject", "cisco"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("frr:10.3") && unknown.err.contains("peer"), "{}", unknown.err);
@@ -129,6 +132,21 @@ fn a_broken_suite_is_shown_with_its_place() {
         assert_eq!(said.code, 2, "{verb}: {}{}", said.out, said.err);
         let text = format!("{}{}", said.out, said.err);
         assert!(text.contains("own.yaml:15:9") && text.contains("did you mean `start`?"), "{verb}: {text}");
+    }
+}
+
+#[test]
+fn a_node_that_is_bound_to_nobody_is_shown_with_its_place() {
+    let dir = suite(PASSES);
+    let path = dir.path().join("own.yaml");
+    let text = std::fs::read_to_string(&path).unwrap().replace("bind: peer", "bind: frrr:10.3");
+    std::fs::write(&path, text).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    for arguments in [&["run", "--suites", folder] as &[&str], &["check", "--suites", folder], &["check", folder]] {
+        let said = said(lab(arguments));
+        assert_eq!(said.code, 2, "{arguments:?}: {}{}", said.out, said.err);
+        assert!(said.err.contains("own.yaml:8:33"), "{arguments:?}: {}", said.err);
+        assert!(said.err.contains("did you mean `frr:10.3`?"), "{arguments:?}: {}", said.err);
     }
 }
 

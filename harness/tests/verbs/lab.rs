@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use dmvpn_lab::evidence::Redactor;
 use dmvpn_lab::report::{Options, Reporter, Streams, Terminal};
-use dmvpn_lab::run::case::{CaseRun, Cast, Leavings, Settings};
+use dmvpn_lab::run::case::{CaseRun, Leavings, Settings};
+use dmvpn_lab::run::cast::Cast;
 use dmvpn_lab::run::divergence::Divergence;
 use dmvpn_lab::run::execute::{Context, execute};
 use dmvpn_lab::run::keep::Keep;
-use dmvpn_lab::run::plan::{Cell, plan};
+use dmvpn_lab::run::plan::{Cell, Wanted, plan};
 use dmvpn_lab::subject::Subject;
-use dmvpn_lab::suite::{self, Case, ClockKind, Suite};
+use dmvpn_lab::suite::{self, Case, ClockKind, Suite, WorldKind};
 use dmvpn_lab::verdict::{CaseResult, Outcome};
 use dmvpn_lab::world::real::Routers;
 use dmvpn_lab::world::sim::Sim;
@@ -25,7 +26,7 @@ pub(crate) const SEED: u64 = 7;
 pub(crate) struct Nobody;
 
 impl Routers for Nobody {
-    fn lab(&mut self, _: &Subject) -> Result<Box<dyn Driver>, LabError> {
+    fn lab(&mut self, _: &[Subject]) -> Result<Box<dyn Driver>, LabError> {
         Err(LabError::internal("world sim needs no routers"))
     }
 }
@@ -65,7 +66,14 @@ fn silent() -> Reporter {
 /// Results of all cases of these suites, in their order.
 pub(crate) fn run_all(suites: &[Suite], jobs: usize) -> Vec<CaseResult> {
     let selection = suite::select(suites, &[]).unwrap();
-    let plan = plan(&selection, &[Subject::BuiltIn], ClockKind::Real);
+    let wanted = Wanted {
+        subjects: &[Subject::BuiltIn],
+        peer: &Subject::BuiltIn,
+        implementations: &[],
+        worlds: &[WorldKind::Sim],
+        clock: ClockKind::Real,
+    };
+    let plan = plan(&selection, wanted).unwrap();
     assert!(plan.elsewhere.is_empty(), "{:?}", plan.elsewhere);
     run_cells(&plan.cells, jobs, &[], &mut Nobody)
 }
@@ -97,7 +105,7 @@ pub(crate) fn run_cells(
 /// One case with all that it leaves.
 pub(crate) fn run_case(suite: &Suite, case: &Case, seed: u64) -> Leavings {
     let mut driver = Sim::new(Arc::new(AtomicBool::new(false)));
-    let cast = Cast { subject: Subject::BuiltIn, peer: Subject::BuiltIn };
+    let cast = Cast::new(suite.topology_of(case), &Subject::BuiltIn, &Subject::BuiltIn, &[]).unwrap();
     CaseRun::new(suite, case, &cast, Settings { seed, timeout_scale: 1.0 }, &mut driver).unwrap().run()
 }
 

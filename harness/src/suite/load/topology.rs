@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::reader::{Map, Reader};
 use crate::suite::diagnostic::{Diagnostic, suggest};
 use crate::suite::model::WorldKind;
-use crate::suite::span::Span;
+use crate::suite::span::{Span, Spanned};
 use crate::suite::topology::{Binding, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode};
 use crate::suite::tree::{Entry, Kind, Node};
 use crate::suite::vocabulary;
@@ -191,7 +191,7 @@ impl Reader {
             "subject" => Binding::Subject,
             "peer" => Binding::Peer,
             "reference" => Binding::Reference,
-            other => Binding::Impl(other.to_owned()),
+            other => Binding::Impl(Spanned::new(other.to_owned(), node.span.clone())),
         })
     }
 

@@ -169,7 +169,11 @@ pub(crate) static NODE: Shape = Shape {
     doc: "A node.",
     keys: &[
         may("role", Kind::Words(ROLES), "Its part."),
-        may("bind", Kind::Name, "Who plays it: subject, peer, reference, or the name of an implementation."),
+        may(
+            "bind",
+            Kind::Name,
+            "Who plays it: subject, peer, reference, or an implementation by name, as in frr:10.3.",
+        ),
         may("scripted", Kind::Bool, "The harness plays it: it does only what `send` makes it do."),
         may("nbma", Kind::Addr, "Address on the underlay."),
         may("tunnel", Kind::Cidr, "Address in the tunnel, with prefix length."),

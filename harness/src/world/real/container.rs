@@ -56,6 +56,8 @@ pub struct ContainerLab {
 #[derive(Debug)]
 struct Router {
     generation: u64,
+    /// Which implementation and version it is: `frr:10.3`.
+    plays: String,
     container: Option<ContainerAsync<GenericImage>>,
     runtime: Arc<Runtime>,
     outbox: UnboundedSender<Vec<u8>>,
@@ -125,7 +127,7 @@ impl ContainerLab {
         let port = Port::new(u8::try_from(self.routers.len() + 1).unwrap_or(u8::MAX));
         let generation = self.next_generation;
         self.next_generation += 1;
-        let (name, tag) = (format!("dmvpn-lab/{}", implementation.name), release.version.clone());
+        let (name, tag) = (format!("dmvpn-lab/{}", implementation.image.recipe), release.version.clone());
         let runtime = Arc::clone(&self.runtime);
         let (container, streams) = runtime.block_on(open(&name, &tag, &port))?;
         let (outbox, mut letters) = tokio::sync::mpsc::unbounded_channel::<Vec<u8>>();
@@ -145,7 +147,8 @@ impl ContainerLab {
             }
         });
         runtime.spawn(read(node.to_owned(), generation, streams.output, self.mailbox.clone()));
-        let router = Router { generation, container: Some(container), runtime, outbox, port, skew_ns: 0 };
+        let plays = implementation.id(release);
+        let router = Router { generation, plays, container: Some(container), runtime, outbox, port, skew_ns: 0 };
         self.routers.insert(node.to_owned(), router);
         self.order(node, Action::Ping {})?;
         let hello = self.await_hello(node, generation)?;
@@ -304,8 +307,11 @@ impl Driver for ContainerLab {
     }
 
     fn boot(&mut self, node: &str, implementation: &Implementation, release: &Release) -> Result<bool, LabError> {
-        if self.routers.contains_key(node) {
-            return Ok(false);
+        match self.routers.get(node) {
+            Some(router) if router.plays == implementation.id(release) => return Ok(false),
+            // Another case of the suite binds the node to something else.
+            Some(_) => self.discard(node),
+            None => {}
         }
         self.start(node, implementation, release)?;
         Ok(true)
