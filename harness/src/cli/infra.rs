@@ -18,7 +18,7 @@ use crate::subject::{self, Release, Subject};
 use crate::world::real::Routers;
 use crate::world::real::container::ContainerLab;
 use crate::world::{Driver, LabError};
-use crate::{docker, doctor, prune};
+use crate::{docker, doctor, place, prune, store};
 
 /// The part that works inside routers.
 #[derive(Debug, Args)]
@@ -176,8 +176,20 @@ fn named(all: &[ImageStatus], names: &[String]) -> Result<Vec<ImageStatus>, Trou
 }
 
 pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
+    // What was being made for guests needs no engine to be found.
+    for folder in store::remove_half_made(&place::cache()?)? {
+        say!("removed {}, which was not finished", folder.display());
+    }
     block_on(async {
-        let docker = docker::connect().await?;
+        let docker = match docker::connect().await {
+            Ok(docker) => docker,
+            // Where there is none, nothing can be left in it. One that refuses may well have something.
+            Err(error) if error.is("docker.unreachable") => {
+                eprintln!("containers are left out: {error}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let found = prune::find(&docker, args.all).await?;
         let removed = prune::remove(&docker, &found.leftovers).await?;
         out(&removed.text());

@@ -4,23 +4,22 @@
 //! distribution's packages, and handed to the engine as it comes out of the program: the system is never all in memory,
 //! and never on the disk. Either way it gets the same name and labels, and what is built on it does not know.
 
-use std::{env, fs, io, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, sync::OnceLock, time::Duration};
+use std::{io, sync::OnceLock, time::Duration};
 
 use bollard::{
     Docker,
     query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder},
 };
 use futures_util::{Stream, StreamExt, stream};
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::{Child, ChildStdout, Command},
+    process::{ChildStderr, ChildStdout, Command},
 };
 
-use super::transcript::Transcript;
+use super::{
+    program::{Program, Scratch},
+    transcript::Transcript,
+};
 use crate::{
     docker::{self, find_program},
     world::LabError,
@@ -35,9 +34,6 @@ const REGISTRY_PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long the engine may take to commit a base once it has all of it.
 const IMPORT_PATIENCE: Duration = Duration::from_secs(600);
-
-/// How long the program may take to clean up after itself.
-const CLEANUP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the program puts out is passed on in pieces of this size.
 const PIECE: usize = 256 * 1024;
@@ -88,16 +84,22 @@ pub fn can_bootstrap() -> Result<(), LabError> {
         Some(_) => Ok(()),
         None => Err(LabError::environment(
             "mmdebstrap.missing",
-            format!("no image registry answers, and {PROGRAM}, which makes base images without one, is not installed"),
-            format!("`sudo apt-get install {PROGRAM}`, or `docker load` an image `debian:<release>-slim`"),
+            format!("{PROGRAM}, which makes a distribution's system without an image registry, is not installed"),
+            format!(
+                "`sudo apt-get install {PROGRAM}`, or let a container engine have an image `debian:<release>-slim`"
+            ),
         )),
     }
 }
 
 /// What the program is asked for. It takes the mirror from its own defaults: none is ever named here.
-fn arguments(suite: &str) -> Vec<String> {
+fn arguments(suite: &str, packages: &[String], excludes: &[String]) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--mode=auto", "--variant=minbase", "--format=tar", "--skip=output/dev"].map(str::to_owned).into();
+    arguments.extend(excludes.iter().map(|pattern| format!("--dpkgopt=path-exclude={pattern}")));
+    if !packages.is_empty() {
+        arguments.push(format!("--include={}", packages.join(",")));
+    }
     match suite {
         // Its security pool has been pruned, although the lists of it are still there.
         "bullseye" => {
@@ -113,81 +115,29 @@ fn arguments(suite: &str) -> Vec<String> {
     arguments
 }
 
-/// The program while it runs, in a process group of its own, so that Ctrl-C reaches it through us only and once.
-pub(super) struct Bootstrap {
-    child: Child,
-    _scratch: Scratch,
-}
-
-/// A folder for what the program does not clean up when it is interrupted.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn make() -> io::Result<Scratch> {
-        let folder = env::temp_dir().join(format!("dmvpn-lab-bootstrap-{}", std::process::id()));
-        // Others must be able to pass through: without root the program works as one of the user's subordinate ids.
-        fs::create_dir_all(&folder)?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-        Ok(Scratch(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Its keyrings only. A system's tree is left to the program: there may be mounts in it, and whoever removes
-        // through a mount removes from the machine.
-        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().contains(".gpghome.") {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-        let _ = fs::remove_dir(&self.0);
-    }
-}
-
-impl Bootstrap {
-    fn start(suite: &str) -> Result<(Bootstrap, ChildStdout, BufReader<tokio::process::ChildStderr>), LabError> {
-        can_bootstrap()?;
-        let fail = |error: &str| {
-            let problem = format!("{PROGRAM} can not be started: {error}");
-            LabError::environment("mmdebstrap.failed", problem, format!("`sudo apt-get install --reinstall {PROGRAM}`"))
-        };
-        let scratch = Scratch::make().map_err(|error| fail(&format!("no temporary folder: {error}")))?;
-        let mut child = Command::new(find_program(PROGRAM).unwrap_or_else(|| PROGRAM.into()))
-            .args(arguments(suite))
-            // Its words are read by us, and by whoever reads the log.
-            .env("LC_ALL", "C.UTF-8")
-            .env("TMPDIR", &scratch.0)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| fail(&error.to_string()))?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(fail("it has no output"));
-        };
-        Ok((Bootstrap { child, _scratch: scratch }, stdout, BufReader::new(stderr)))
-    }
-
-    /// Ends it and waits until it has cleaned up: it has mounts and a system's files in a temporary folder.
-    pub(super) async fn stop(&mut self) {
-        let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) else { return };
-        let _ = killpg(Pid::from_raw(pid), Signal::SIGINT);
-        if tokio::time::timeout(CLEANUP_PATIENCE, self.child.wait()).await.is_err() {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-            let _ = self.child.wait().await;
-        }
-    }
-}
-
-impl Drop for Bootstrap {
-    fn drop(&mut self) {
-        // For ways out that nobody thought of; the orderly one is `stop`.
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGINT);
-        }
-    }
+/// Starts the program: what comes out of it is an archive, and its words. `packages` are installed besides, and nothing
+/// of what fits `excludes` (patterns of paths) is unpacked.
+///
+/// # Errors
+/// `mmdebstrap.missing`, or `mmdebstrap.failed` if it can not be started.
+pub(crate) fn start_bootstrap(
+    suite: &str,
+    packages: &[String],
+    excludes: &[String],
+) -> Result<(Program, ChildStdout, ChildStderr), LabError> {
+    can_bootstrap()?;
+    let fail = |error: io::Error| {
+        let problem = format!("{PROGRAM} can not be started: {error}");
+        LabError::environment("mmdebstrap.failed", problem, format!("`sudo apt-get install --reinstall {PROGRAM}`"))
+    };
+    let scratch = Scratch::make().map_err(fail)?;
+    let mut command = Command::new(find_program(PROGRAM).unwrap_or_else(|| PROGRAM.into()));
+    command
+        .args(arguments(suite, packages, excludes))
+        // Its words are read by us, and by whoever reads the log.
+        .env("LC_ALL", "C.UTF-8")
+        .env("TMPDIR", &scratch.0);
+    Program::start(command, Some(scratch)).map_err(fail)
 }
 
 /// Bootstraps a release, and makes it the image `tag` with these labels.
@@ -199,9 +149,9 @@ pub(super) async fn bootstrap(
     tag: &str,
     labels: &[(String, String)],
     transcript: &mut Transcript<'_>,
-    running: &mut Option<Bootstrap>,
+    running: &mut Option<Program>,
 ) -> Result<(), Failed> {
-    let (program, stdout, stderr) = Bootstrap::start(suite)?;
+    let (program, stdout, stderr) = start_bootstrap(suite, &[], &[])?;
     let program = running.insert(program);
     let (name, version) = tag.split_once(':').unwrap_or((tag, "latest"));
     let mut changes = vec![r#"CMD ["/bin/sh"]"#.to_owned()];
@@ -211,7 +161,7 @@ pub(super) async fn bootstrap(
     let import = patient.create_image(Some(options), Some(bollard::body_try_stream(pieces(stdout))), None);
 
     let mut import = std::pin::pin!(import);
-    let mut lines = stderr.lines();
+    let mut lines = BufReader::new(stderr).lines();
     let (mut talking, mut error) = (true, None);
     loop {
         tokio::select! {
@@ -232,7 +182,7 @@ pub(super) async fn bootstrap(
     while let Ok(Some(line)) = lines.next_line().await {
         transcript.line(&line);
     }
-    let status = program.child.wait().await;
+    let status = program.wait().await;
     *running = None;
     match (error, status) {
         (Some(error), _) => Err(Failed::Words(docker_words(&error))),
@@ -288,8 +238,10 @@ mod tests {
     #[test]
     fn every_release_gets_what_it_needs_and_no_mirror() {
         for suite in ["bullseye", "bookworm", "trixie", "forky"] {
-            let arguments = arguments(suite);
+            let arguments = arguments(suite, &["frr".into(), "iproute2".into()], &["/usr/share/man/*".into()]);
             assert_eq!(arguments[arguments.len() - 2..], [suite, "-"]);
+            assert!(arguments.contains(&"--include=frr,iproute2".to_owned()), "{arguments:?}");
+            assert!(arguments.contains(&"--dpkgopt=path-exclude=/usr/share/man/*".to_owned()), "{arguments:?}");
             assert!(!arguments.iter().any(|argument| argument.contains("://")));
             assert_eq!(arguments.iter().any(|argument| argument.contains("Check-Valid-Until")), suite == "forky");
             assert_eq!(arguments.iter().any(|argument| argument.contains("security")), suite == "bullseye");

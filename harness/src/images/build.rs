@@ -13,11 +13,12 @@ use futures_util::StreamExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    base::{self, Bootstrap, Failed},
+    base::{self, Failed},
     lock::{self, Lock},
     plan::{self, How, ImageStatus},
+    program::Program,
     recipe::{Recipe, RecipeFile},
-    transcript::Transcript,
+    transcript::{Making, Transcript},
 };
 use crate::{docker, place, progress::Progress, world::LabError};
 
@@ -78,7 +79,7 @@ pub async fn build(docker: &Docker, images: &[ImageStatus], progress: &Progress)
 
 /// The time for people who wait.
 #[allow(clippy::disallowed_methods, reason = "how long a build took is told to people and decides nothing")]
-fn wall_clock() -> std::time::Instant {
+pub(crate) fn wall_clock() -> std::time::Instant {
     std::time::Instant::now()
 }
 
@@ -90,7 +91,7 @@ async fn build_one(
     interrupt: &mut Interrupt,
 ) -> Result<(), LabError> {
     let note = roughly(image.estimate());
-    let mut transcript = Transcript::begin(&image.tag, &note, cache, progress);
+    let mut transcript = Transcript::begin(Making::Image, &image.tag, &note, cache, progress);
     let mut running = None;
     let outcome = interrupt.cuts_short(make(docker, image, &mut transcript, &mut running)).await;
     transcript.quiet();
@@ -113,7 +114,7 @@ async fn make(
     docker: &Docker,
     image: &ImageStatus,
     transcript: &mut Transcript<'_>,
-    running: &mut Option<Bootstrap>,
+    running: &mut Option<Program>,
 ) -> Result<(), Failed> {
     let content = image.content.clone().unwrap_or_default();
     let labels = vec![(docker::LAB.to_owned(), "1".to_owned()), (docker::CONTENT.to_owned(), content)];
@@ -163,7 +164,7 @@ async fn build_recipe(
 
 /// After a build that was given up or failed: the engine removes the step's container by itself, but only after it has
 /// noticed, and nothing is to be left when this process ends.
-async fn tidy(docker: &Docker, transcript: &mut Transcript<'_>, running: Option<Bootstrap>) {
+async fn tidy(docker: &Docker, transcript: &mut Transcript<'_>, running: Option<Program>) {
     if let Some(mut program) = running {
         program.stop().await;
     }
@@ -203,20 +204,21 @@ async fn try_sweep(docker: &Docker) -> bool {
 }
 
 /// Ctrl-C, or a request to end.
-struct Interrupt {
+pub(crate) struct Interrupt {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Interrupt {
-    fn listen() -> Result<Interrupt, LabError> {
+    /// From now on.
+    pub(crate) fn listen() -> Result<Interrupt, LabError> {
         let listen =
             |kind| signal(kind).map_err(|error| LabError::internal(format!("signals can not be had: {error}")));
         Ok(Interrupt { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
     /// What `work` comes to, or `None` if it was given up for a signal.
-    async fn cuts_short<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn cuts_short<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             done = work => Some(done),
             _ = self.interrupt.recv() => None,
@@ -233,7 +235,8 @@ pub(crate) fn roughly(time: Duration) -> String {
     }
 }
 
-fn exactly(time: Duration) -> String {
+/// A duration that was measured, in words.
+pub(crate) fn exactly(time: Duration) -> String {
     match time.as_secs() {
         ..60 => format!("{:.1} s", time.as_secs_f64()),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),

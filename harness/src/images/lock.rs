@@ -45,7 +45,7 @@ impl Lock {
     }
 
     /// Takes it when it becomes free, and says meanwhile who has it.
-    pub(super) async fn wait(path: &Path, progress: &Progress) -> Result<Lock, LabError> {
+    pub(crate) async fn wait(path: &Path, progress: &Progress) -> Result<Lock, LabError> {
         let mut waiting = None;
         loop {
             if let Some(lock) = Lock::take(path)? {
@@ -63,7 +63,7 @@ impl Lock {
     }
 
     /// Tells those who wait what is being done.
-    pub(super) fn doing(&mut self, what: &str) {
+    pub(crate) fn doing(&mut self, what: &str) {
         let text = format!("process {}, which builds {what}", std::process::id());
         let write = |file: &mut File| {
             file.set_len(0)?;

@@ -14,6 +14,7 @@ mod base;
 mod build;
 pub(crate) mod lock;
 mod plan;
+mod program;
 mod recipe;
 mod transcript;
 
@@ -26,10 +27,15 @@ use tabled::{
 };
 
 pub use base::can_bootstrap;
-pub(crate) use build::roughly;
+pub(crate) use base::start_bootstrap;
 pub use build::{Built, build};
+pub(crate) use build::{Interrupt, exactly, roughly, wall_clock};
+pub(crate) use plan::{BASE_REVISION, KERNEL, kernel_estimate};
 pub use plan::{ImageStatus, REPOSITORY, State, Wanted};
+pub(crate) use program::Program;
+pub(crate) use recipe::Content;
 pub use recipe::{Recipe, RecipeFile};
+pub(crate) use transcript::{Making, Transcript};
 
 use crate::{docker, world::LabError};
 
@@ -40,9 +46,22 @@ use crate::{docker, world::LabError};
 /// If the engine does not list its images, or a recipe is not there.
 pub async fn plan(docker: &Docker, root: &Path, wanted: &[Wanted]) -> Result<Vec<ImageStatus>, LabError> {
     let stored = plan::stored(docker).await?;
-    // The engine's cores and not ours, as it may be elsewhere.
-    let cores = docker.info().await.ok().and_then(|info| info.ncpu).and_then(|cores| usize::try_from(cores).ok());
-    plan::compare(root, wanted, &stored, cores.unwrap_or(2))
+    plan::compare(root, wanted, &stored, cores(docker).await)
+}
+
+/// The kernel's image alone, with what it is made from in front. `root` is the checkout.
+///
+/// # Errors
+/// As those of [`plan`].
+pub(crate) async fn plan_kernel(docker: &Docker, root: &Path) -> Result<Vec<ImageStatus>, LabError> {
+    let stored = plan::stored(docker).await?;
+    plan::compare_kernel(root, &stored, cores(docker).await)
+}
+
+/// The engine's cores and not ours, as it may be elsewhere.
+async fn cores(docker: &Docker) -> usize {
+    let cores = docker.info().await.ok().and_then(|info| info.ncpu);
+    cores.and_then(|cores| usize::try_from(cores).ok()).unwrap_or(2)
 }
 
 /// A name that is not an image of the lab.

@@ -12,11 +12,11 @@ use crate::{docker, world::LabError};
 pub const REPOSITORY: &str = "dmvpn-lab";
 
 /// The recipe of the kernel, and the release that it is compiled on.
-pub(super) const KERNEL: &str = "kernel";
+pub(crate) const KERNEL: &str = "kernel";
 const KERNEL_SUITE: &str = "trixie";
 
 /// Raised when bases are made otherwise than before.
-const BASE_REVISION: &str = "base 1";
+pub(crate) const BASE_REVISION: &str = "base 1";
 
 /// A version of an implementation that an image is wanted of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +53,8 @@ pub enum State {
     Missing,
     /// It is, and nothing asks for it.
     Unused,
+    /// Something is there, but parts of it are not any more.
+    Incomplete,
 }
 
 impl State {
@@ -63,6 +65,7 @@ impl State {
             State::Outdated => "out of date",
             State::Missing => "missing",
             State::Unused => "not used",
+            State::Incomplete => "incomplete",
         }
     }
 
@@ -193,6 +196,21 @@ pub(super) fn compare(
     Ok(plan.images)
 }
 
+/// The kernel's image alone, with its base in front.
+///
+/// # Errors
+/// If its recipe is not there.
+pub(super) fn compare_kernel(
+    root: &Path,
+    stored: &BTreeMap<String, Stored>,
+    cores: usize,
+) -> Result<Vec<ImageStatus>, LabError> {
+    let mut plan = Plan { stored, images: Vec::new() };
+    let (base, _) = plan.base(KERNEL_SUITE);
+    plan.kernel(Recipe::load(root, KERNEL)?, base, cores);
+    Ok(plan.images)
+}
+
 /// Bootstrapping took 20 to 30 s, a pull takes as long on an ordinary line.
 const BASE_TIME: Duration = Duration::from_secs(30);
 /// Measured with a union file system in user space, the slowest there is.
@@ -200,6 +218,11 @@ const ROUTER_TIME: Duration = Duration::from_secs(50);
 /// Compiling takes twelve minutes of one core; fetching and unpacking the sources one of the whole machine.
 const KERNEL_TIME: Duration = Duration::from_secs(720);
 const KERNEL_FETCH_TIME: Duration = Duration::from_secs(60);
+
+/// How long compiling the kernel takes on so many cores, fetched sources included.
+pub(crate) fn kernel_estimate(cores: usize) -> Duration {
+    KERNEL_FETCH_TIME + KERNEL_TIME / u32::try_from(cores.max(1)).unwrap_or(1)
+}
 
 struct Plan<'a> {
     stored: &'a BTreeMap<String, Stored>,
@@ -221,8 +244,8 @@ impl Plan<'_> {
     fn kernel(&mut self, recipe: Recipe, base: String, cores: usize) -> (String, String) {
         let content = recipe.plain_hash();
         let tag = format!("{REPOSITORY}/{KERNEL}:{}", &content[..12]);
-        let time = KERNEL_FETCH_TIME + KERNEL_TIME / u32::try_from(cores.max(1)).unwrap_or(1);
-        self.add(tag.clone(), content.clone(), time, How::Recipe { recipe, args: BTreeMap::from([("BASE", base)]) });
+        let how = How::Recipe { recipe, args: BTreeMap::from([("BASE", base)]) };
+        self.add(tag.clone(), content.clone(), kernel_estimate(cores), how);
         (tag, content)
     }
 

@@ -79,7 +79,7 @@ impl Recipe {
     }
 
     /// The hash over the contents alone, one after the other: `cat * | sha256sum`.
-    pub(super) fn plain_hash(&self) -> String {
+    pub(crate) fn plain_hash(&self) -> String {
         let mut hash = Sha256::new();
         for file in &self.files {
             hash.update(&file.content);
@@ -88,7 +88,7 @@ impl Recipe {
     }
 
     /// Adds everything to a hash.
-    pub(super) fn hash(&self, hash: &mut Content) {
+    pub(crate) fn hash(&self, hash: &mut Content) {
         hash.add(self.name.as_bytes());
         for file in &self.files {
             hash.add(file.path.as_os_str().as_encoded_bytes());
@@ -123,24 +123,24 @@ fn is_beside_the_point(name: &str) -> bool {
 }
 
 /// A hash over things of which none can be mistaken for a part of another.
-pub(super) struct Content(Sha256);
+pub(crate) struct Content(Sha256);
 
 impl Content {
     /// Of one kind of thing: another kind, or another revision of how it is made, never has the same hash.
-    pub(super) fn of(kind: &str) -> Content {
+    pub(crate) fn of(kind: &str) -> Content {
         let mut this = Content(Sha256::new());
         this.add(kind.as_bytes());
         this
     }
 
     /// Adds one thing, with its length in front.
-    pub(super) fn add(&mut self, octets: &[u8]) {
+    pub(crate) fn add(&mut self, octets: &[u8]) {
         self.0.update((octets.len() as u64).to_be_bytes());
         self.0.update(octets);
     }
 
     /// The hash in lower-case hex.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         hex(self.0)
     }
 }

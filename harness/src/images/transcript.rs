@@ -18,8 +18,31 @@ const SHOWN: usize = 30;
 /// A recipe's own words begin so, with its name behind: `containers/kernel: compiling on 2 cores`.
 const OWN_WORDS: &str = "containers/";
 
+/// What is being made. Its word stands in front of causes: `image.disk-full`, `kernel.disk-full`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// An image, in an engine.
+    Image,
+    /// The kernel, on this machine.
+    Kernel,
+    /// A router's root, on this machine.
+    Root,
+}
+
+impl Making {
+    /// The word for causes.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Making::Image => "image",
+            Making::Kernel => "kernel",
+            Making::Root => "root",
+        }
+    }
+}
+
 /// Takes in what a build says, shows how it is going, and keeps all of it in a file.
-pub(super) struct Transcript<'a> {
+pub(crate) struct Transcript<'a> {
+    making: Making,
     tag: String,
     /// What stands before each line on a terminal, short enough for the line to be seen.
     head: String,
@@ -30,14 +53,14 @@ pub(super) struct Transcript<'a> {
     unfinished: String,
     last: VecDeque<String>,
     /// The container in which a step runs, so that it can be removed if the engine does not.
-    pub(super) container: Option<String>,
+    pub(crate) container: Option<String>,
 }
 
 impl<'a> Transcript<'a> {
     /// Of the building of `tag`; `note` is shown with it, as how long it takes.
-    pub(super) fn begin(tag: &str, note: &str, cache: &Path, progress: &'a Progress) -> Transcript<'a> {
+    pub(crate) fn begin(making: Making, tag: &str, note: &str, cache: &Path, progress: &'a Progress) -> Transcript<'a> {
         let folder = cache.join("logs");
-        let path = folder.join(format!("{}.log", tag.replace(['/', ':'], "-")));
+        let path = folder.join(format!("{}.log", tag.replace(['/', ':', ' '], "-")));
         // Without the file everything still works but looking things up later.
         let file = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path)).ok();
         let job = Some(progress.job("Building", &format!("{tag} ({note}, once)")));
@@ -45,6 +68,7 @@ impl<'a> Transcript<'a> {
         // A hash behind the name helps nobody who waits.
         let name = name.split_once(':').filter(|(_, version)| version.len() >= 12).map_or(name, |(name, _)| name);
         Transcript {
+            making,
             tag: tag.to_owned(),
             head: format!("{name} ({note}): "),
             progress,
@@ -58,7 +82,7 @@ impl<'a> Transcript<'a> {
     }
 
     /// Takes text as it comes, lines broken anywhere.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         for piece in text.split_inclusive(['\n', '\r']) {
             self.unfinished.push_str(piece);
             if piece.ends_with(['\n', '\r']) {
@@ -69,7 +93,7 @@ impl<'a> Transcript<'a> {
     }
 
     /// Takes a line.
-    pub(super) fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         let line = plain(line);
         if line.trim().is_empty() {
             return;
@@ -93,19 +117,19 @@ impl<'a> Transcript<'a> {
     }
 
     /// Takes the live line away.
-    pub(super) fn quiet(&mut self) {
+    pub(crate) fn quiet(&mut self) {
         self.job = None;
     }
 
     /// Shows the last lines, and tells why it failed. `error`: the engine's or the program's last word.
-    pub(super) fn fail(mut self, error: &str) -> LabError {
+    pub(crate) fn fail(mut self, error: &str) -> LabError {
         self.text("\n");
         self.quiet();
         let lines = mask(&self.last.into_iter().collect::<Vec<_>>());
         let shown: String = lines.iter().map(|line| format!("    | {}\n", clipped(line))).collect();
         self.progress.print(&shown);
         let error = mask(&[plain(error.trim())]).concat();
-        explain(&self.tag, &lines, &error, self.file.is_some().then_some(&self.path))
+        explain(self.making, &self.tag, &lines, &error, self.file.is_some().then_some(&self.path))
     }
 }
 
@@ -174,22 +198,43 @@ fn hosts(line: &str) -> Vec<String> {
     found
 }
 
-/// How failures show themselves, what they are called, and what to do about them. The first that fits counts, so that
-/// reasons stand before what follows from them.
-const KNOWN: [(&[&str], &str, &str); 9] = [
-    (
-        &["No space left on device", "disk full", "ENOSPC", "not enough free space"],
-        "image.disk-full",
-        "make room on the engine's disk: `docker system df` tells what takes it, `cargo lab prune` and `docker system \
-         prune` give some back; the kernel needs 3 GB while it is built",
-    ),
-    (
-        &["User Mode Linux runs on x86_64 only"],
-        "image.architecture",
-        "use an x86_64 machine, or an engine on one (DOCKER_HOST)",
-    ),
-    (
-        &[
+/// A way to fail, and what to do about it.
+struct Known {
+    /// What tells it from others, in any line.
+    marks: &'static [&'static str],
+    /// The cause without the kind of thing in front.
+    cause: &'static str,
+    /// What to do where an image is built.
+    image: &'static str,
+    /// What to do where something is made on this machine itself; the same if there is nothing here.
+    here: &'static str,
+}
+
+/// How failures show themselves. The first that fits counts, so that reasons stand before what follows from them.
+const KNOWN: [Known; 13] = [
+    Known {
+        marks: &["No space left on device", "unpacked (disk full", "ENOSPC", "not enough free space", "MiB free, and"],
+        cause: "disk-full",
+        image: "make room on the engine's disk: `docker system df` tells what takes it, `cargo lab prune` and `docker \
+                system prune` give some back; the kernel needs 3 GB while it is built",
+        here: "make room for the cache, or set XDG_CACHE_HOME to a folder on another disk: the kernel needs 3 GB while \
+               it is built, a router's root 300 MB, and as much in TMPDIR",
+    },
+    Known {
+        marks: &["User Mode Linux runs on x86_64 only"],
+        cause: "architecture",
+        image: "use an x86_64 machine, or an engine on one (DOCKER_HOST)",
+        here: "use world `sim`, or an engine on an x86_64 machine (DOCKER_HOST) with driver `container`",
+    },
+    Known {
+        marks: &["unable to pick chroot mode", "newuidmap", "newgidmap"],
+        cause: "unprivileged",
+        image: "`sudo apt-get install uidmap`, and let /etc/subuid and /etc/subgid have a line for this user",
+        here: "`sudo apt-get install uidmap` and `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \
+               $USER`, or `sudo apt-get install fakechroot fakeroot`, or run `cargo lab images build` once with `sudo`",
+    },
+    Known {
+        marks: &[
             "Temporary failure resolving",
             "Could not resolve",
             "Could not connect to",
@@ -197,59 +242,101 @@ const KNOWN: [(&[&str], &str, &str); 9] = [
             "Network is unreachable",
             "Connection timed out",
         ],
-        "image.network",
-        "let the engine's containers reach the distribution's packages (name service, proxy, firewall), then try again",
-    ),
-    (
-        &["package lists cannot be fetched", "package lists of", "Release file", "404  Not Found", "no longer valid"],
-        "image.packages",
-        "the mirror does not have this release as the base expects it: remove the base with `cargo lab images remove base` \
-         and build again",
-    ),
-    (
-        &["the base has FRR", "not in the base"],
-        "image.version",
-        "the distribution's release has moved on: write its version in the implementation's file under `suites/impls/`",
-    ),
-    (
-        &["no package linux-source", "is not where the base image's own suite", "cannot be downloaded"],
-        "image.kernel-source",
-        "name a kernel source package that the release has as SOURCE in containers/kernel/Dockerfile",
-    ),
-    (
-        &["compiler's packages cannot be installed"],
-        "image.compiler",
-        "remove the base with `cargo lab images remove base` and build again: its package lists and its packages differ",
-    ),
-    (
-        &["options that did not survive", "has changed: nothing selects", "the kernel does not compile"],
-        "image.kernel",
-        "containers/kernel/ does not fit this kernel source: correct uml.config or build, or go back to a source that it fits",
-    ),
-    (
-        &["Unable to locate package", "packages cannot be installed", "has no installation candidate"],
-        "image.packages",
-        "correct the recipe's list of packages for this release of the distribution",
-    ),
+        cause: "network",
+        image: "let the engine's containers reach the distribution's packages (name service, proxy, firewall), then try again",
+        here: "let this machine reach the distribution's packages (name service, proxy, firewall), then try again",
+    },
+    Known {
+        marks: &["is not a Debian release", "this machine has no apt-get"],
+        cause: "distribution",
+        image: "build on a base that is a Debian",
+        here: "use a container engine, which builds it in a Debian of its own, or copy a kernel folder from the cache of a \
+               Debian machine",
+    },
+    Known {
+        marks: &["containers/kernel: missing:", "cannot link a static program"],
+        cause: "compiler",
+        image: "remove the base with `cargo lab images remove base` and build again",
+        here: "`sudo apt-get install bc bison flex gcc libc6-dev make python3-minimal xz-utils`",
+    },
+    Known {
+        marks: &[
+            "package lists cannot be fetched",
+            "package lists of",
+            "Release file",
+            "404  Not Found",
+            "no longer valid",
+        ],
+        cause: "packages",
+        image: "the mirror does not have this release as the base expects it: remove the base with `cargo lab images remove \
+                base` and build again",
+        here: "the mirror does not have this release as it says: `sudo apt-get update`, and try again",
+    },
+    Known {
+        marks: &["the base has FRR", "not in the base"],
+        cause: "version",
+        image: "the distribution's release has moved on: write its version in the implementation's file under `suites/impls/`",
+        here: "",
+    },
+    Known {
+        marks: &[
+            "no package linux-source",
+            "is not where the base image's own suite",
+            "cannot be downloaded",
+            "apt has no source for",
+        ],
+        cause: "kernel-source",
+        image: "name a kernel source package that the release has as SOURCE in containers/kernel/Dockerfile",
+        here: "name a kernel source package that the release has in containers/kernel/build, and let apt have a source for \
+               this machine's release",
+    },
+    Known {
+        marks: &["compiler's packages cannot be installed"],
+        cause: "compiler",
+        image: "remove the base with `cargo lab images remove base` and build again: its package lists and its packages differ",
+        here: "",
+    },
+    Known {
+        marks: &["options that did not survive", "has changed: nothing selects", "the kernel does not compile"],
+        cause: "kernel",
+        image: "containers/kernel/ does not fit this kernel source: correct uml.config or build, or go back to a source that \
+                it fits",
+        here: "",
+    },
+    Known {
+        marks: &["Unable to locate package", "packages cannot be installed", "has no installation candidate"],
+        cause: "packages",
+        image: "correct the recipe's list of packages for this release of the distribution",
+        here: "",
+    },
+    Known {
+        marks: &["NO_PUBKEY"],
+        cause: "keyring",
+        image: "`sudo apt-get install debian-archive-keyring`, which releases are verified with",
+        here: "",
+    },
 ];
 
-fn explain(tag: &str, lines: &[String], error: &str, log: Option<&PathBuf>) -> LabError {
+fn explain(making: Making, tag: &str, lines: &[String], error: &str, log: Option<&PathBuf>) -> LabError {
     let error = &last_word(error);
     let lines: Vec<&String> = lines.iter().filter(|line| !is_step(line)).collect();
-    // A recipe says itself what is wrong.
-    let words = lines.iter().rev().find_map(|line| own_words(line));
+    // A recipe says itself what is wrong, and the distribution's programs mark what does.
+    let words = lines.iter().rev().find_map(|line| own_words(line).or_else(|| line.strip_prefix("E: ")));
     let all = || lines.iter().map(|line| line.as_str()).chain([error.as_str()]);
-    let known = KNOWN.iter().find(|(marks, ..)| all().any(|line| marks.iter().any(|mark| line.contains(mark))));
+    let known = KNOWN.iter().find(|known| all().any(|line| known.marks.iter().any(|mark| line.contains(mark))));
     let log = log.map_or(String::new(), |log| format!("; all it said is in {}", log.display()));
     // The recipe's words may be the last of a good step, and the error then be elsewhere.
     let (cause, problem, remedy) = match known {
-        Some((marks, cause, remedy)) => {
-            let telling = |line: &&str| marks.iter().any(|mark| line.contains(mark));
+        Some(known) => {
+            let telling = |line: &&str| known.marks.iter().any(|mark| line.contains(mark));
             let said = words.filter(|words| telling(words)).or_else(|| all().find(telling)).unwrap_or(error);
-            (*cause, said.trim(), *remedy)
+            let said = own_words(said).unwrap_or(said);
+            let here = making != Making::Image && !known.here.is_empty();
+            (known.cause, said.trim(), if here { known.here } else { known.image })
         }
-        None => ("image.build", words.unwrap_or(error), "the lines above tell more"),
+        None => ("build", words.unwrap_or(error), "the lines above tell more"),
     };
+    let cause = format!("{}.{cause}", making.word());
     LabError::environment(cause, format!("{tag} can not be built: {problem}"), format!("{remedy}{log}"))
 }
 
@@ -271,7 +358,8 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let shown = Shared::default();
         let progress = Progress::new(Box::new(shown.clone()), Terminal::FILE, Verbosity::Normal);
-        let mut transcript = Transcript::begin("dmvpn-lab/kernel:1", "about 7 min", cache.path(), &progress);
+        let mut transcript =
+            Transcript::begin(Making::Image, "dmvpn-lab/kernel:1", "about 7 min", cache.path(), &progress);
         transcript.text("Step 3/4 : RUN x\n ---> Running in 0a1b2c\ncontain");
         transcript.text("ers/kernel: compil\u{1b}[91ming\n  CC   a.o\n");
         assert_eq!(transcript.container.as_deref(), Some("0a1b2c"));
@@ -308,9 +396,38 @@ mod tests {
         ];
         for (line, wanted, hint) in table {
             let lines = ["Step 1/2 : FROM x".to_owned(), line.to_owned()];
-            let (cause, problem, remedy) = said(explain("dmvpn-lab/x:1", &lines, "returned a non-zero code: 1", None));
+            let (cause, problem, remedy) =
+                said(explain(Making::Image, "dmvpn-lab/x:1", &lines, "returned a non-zero code: 1", None));
             assert_eq!(cause, wanted, "{line}: {problem}");
             assert!(remedy.contains(hint), "{line}: {remedy}");
+        }
+        let here = [
+            (
+                Making::Kernel,
+                "containers/kernel: missing: flex bc; install bc flex",
+                "kernel.compiler",
+                "apt-get install bc",
+            ),
+            (
+                Making::Kernel,
+                "containers/kernel: /x has 7 MiB free, and compiling takes 2500",
+                "kernel.disk-full",
+                "cache",
+            ),
+            (
+                Making::Kernel,
+                "containers/kernel: the kernel does not compile (disk full?)",
+                "kernel.kernel",
+                "uml.config",
+            ),
+            (Making::Root, "E: unable to pick chroot mode automatically (use --mode)", "root.unprivileged", "uidmap"),
+            (Making::Root, "E: Unable to locate package frrr", "root.packages", "list of packages"),
+        ];
+        for (making, line, wanted, hint) in here {
+            let (cause, problem, remedy) = said(explain(making, "x", &[line.to_owned()], "it failed", None));
+            assert_eq!(cause, wanted, "{line}: {problem}");
+            assert!(remedy.contains(hint), "{line}: {remedy}");
+            assert!(!problem.contains("containers/kernel:"), "{problem}");
         }
     }
 
@@ -324,11 +441,11 @@ mod tests {
             plain("\u{1b}[0mcontainers/frr: the packages cannot be installed"),
         ];
         let error = format!("The command '/bin/sh -c {script}' returned a non-zero code: 1");
-        let (cause, problem, remedy) = said(explain("x", &lines, &error, None));
+        let (cause, problem, remedy) = said(explain(Making::Image, "x", &lines, &error, None));
         assert_eq!(cause, "image.packages");
         assert_eq!(problem, "x can not be built: the packages cannot be installed");
         assert!(remedy.contains("list of packages"), "{remedy}");
-        let (_, problem, _) = said(explain("x", &lines[..1], &error, None));
+        let (_, problem, _) = said(explain(Making::Image, "x", &lines[..1], &error, None));
         assert_eq!(problem, "x can not be built: a step ended with code 1");
         assert!(clipped(&format!("{}{}", lines[0], "x".repeat(100))).ends_with("..."));
     }
@@ -339,7 +456,7 @@ mod tests {
             "E: Failed to fetch: Could not resolve 'mirror.example.org'".to_owned(),
             "containers/frr: the package lists cannot be fetched".to_owned(),
         ];
-        assert_eq!(said(explain("x", &lines, "", None)).0, "image.network");
+        assert_eq!(said(explain(Making::Image, "x", &lines, "", None)).0, "image.network");
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl LabError {
     pub fn environment(cause: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         LabError::Environment { cause: cause.into(), problem: problem.into(), remedy: remedy.into() }
     }
+
+    /// Whether it is an environment error of this cause.
+    pub fn is(&self, wanted: &str) -> bool {
+        matches!(self, LabError::Environment { cause, .. } if cause == wanted)
+    }
 }
 
 /// Something that came from outside the process.
