@@ -1,4 +1,4 @@
-//! `cargo lab agent`, `doctor`, `images`, `prune`: the machine and what is on it.
+//! `cargo lab agent`, `doctor`, `prune`: the machine and what is on it; routers for runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,9 @@ use clap::{Args, Subcommand};
 use super::{Trouble, out};
 use crate::agent::{KernelChoice, MacAddress, RouterArgs, run_guest_init, run_router};
 use crate::evidence::FileError;
-use crate::images::{self, ImageStatus, State, Wanted};
-use crate::progress::Progress;
-use crate::report::{ColorChoice, Reporter, Terminal, Verbosity};
-use crate::subject::{self, Release, Subject};
+use crate::images::{self, State, Wanted};
+use crate::report::Reporter;
+use crate::subject::{Release, Subject};
 use crate::world::real::Routers;
 use crate::world::real::container::ContainerLab;
 use crate::world::{Driver, LabError};
@@ -66,33 +65,6 @@ pub(super) struct DoctorArgs {
     json: bool,
 }
 
-/// Which images, and what to do with them.
-#[derive(Debug, Args)]
-pub(super) struct ImagesArgs {
-    #[command(subcommand)]
-    action: Option<ImagesAction>,
-}
-
-#[derive(Debug, Subcommand)]
-enum ImagesAction {
-    /// Show which images there are (the default).
-    List {
-        /// Print JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Build what is missing or out of date.
-    Build {
-        /// Only these subjects, such as `frr:10.3`; all by default.
-        subjects: Vec<String>,
-    },
-    /// Remove images.
-    Remove {
-        /// Only these subjects; everything of the lab by default.
-        subjects: Vec<String>,
-    },
-}
-
 /// What to remove.
 #[derive(Debug, Args)]
 pub(super) struct PruneArgs {
@@ -111,68 +83,9 @@ pub(super) fn doctor(args: &DoctorArgs, explicit: Option<&Path>) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn images(args: &ImagesArgs, explicit: Option<&Path>, color: ColorChoice) -> Result<ExitCode, Trouble> {
-    let root = super::root(explicit)?;
-    let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
-    let wanted: Vec<Wanted> = implementations
-        .iter()
-        .flat_map(|known| known.versions.iter().map(|release| wanted(&known.image.recipe, release)))
-        .collect();
-    block_on(async {
-        let docker = docker::connect().await?;
-        let all = images::plan(&docker, &root, &wanted).await?;
-        match &args.action {
-            None | Some(ImagesAction::List { json: false }) => {
-                out(&images::table(&all, jiff::Timestamp::now().as_second()));
-            }
-            Some(ImagesAction::List { json: true }) => {
-                say!("{:#}", serde_json::json!({ "schema": 1, "images": all }));
-            }
-            Some(ImagesAction::Build { subjects }) => {
-                let chosen = chosen(&all, &wanted, subjects, &docker, &root).await?;
-                let progress = Progress::new(Box::new(std::io::stderr()), Terminal::stderr(color), Verbosity::Normal);
-                let built = images::build(&docker, &chosen, &progress).await?;
-                progress.close();
-                say!("{} built, {} up to date", built.len(), chosen.len() - built.len());
-            }
-            Some(ImagesAction::Remove { subjects }) => {
-                let chosen = if subjects.is_empty() { all } else { named(&all, subjects)? };
-                for tag in images::remove(&docker, &chosen).await? {
-                    say!("removed {tag}");
-                }
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    })?
-}
-
 /// The image of a version.
-fn wanted(recipe: &str, release: &Release) -> Wanted {
+pub(super) fn wanted(recipe: &str, release: &Release) -> Wanted {
     Wanted::new(recipe, release.version.clone(), release.suite.clone())
-}
-
-/// What has to be built for these subjects, with everything that they stand on.
-async fn chosen(
-    all: &[ImageStatus],
-    wanted: &[Wanted],
-    subjects: &[String],
-    docker: &bollard::Docker,
-    root: &Path,
-) -> Result<Vec<ImageStatus>, Trouble> {
-    let needed = |image: &ImageStatus| image.state != State::Unused;
-    if subjects.is_empty() {
-        return Ok(all.iter().filter(|image| needed(image)).cloned().collect());
-    }
-    let names = named(all, subjects)?;
-    let some: Vec<Wanted> =
-        wanted.iter().filter(|wanted| names.iter().any(|image| image.tag == wanted.tag())).cloned().collect();
-    let plan = images::plan(docker, root, &some).await?;
-    Ok(plan.into_iter().filter(needed).collect())
-}
-
-fn named(all: &[ImageStatus], names: &[String]) -> Result<Vec<ImageStatus>, Trouble> {
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    images::select(all, &names).map_err(|error| Trouble::Usage(error.into()))
 }
 
 pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
@@ -197,7 +110,7 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
     })?
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, LabError> {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> Result<T, LabError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| LabError::internal(format!("no runtime: {error}")))?;
     Ok(runtime.block_on(work))

@@ -7,6 +7,7 @@ macro_rules! say {
 
 mod check;
 mod explain;
+mod images;
 mod infra;
 mod list;
 mod run;
@@ -68,8 +69,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say what this machine can run, and what to install for the rest.
     Doctor(infra::DoctorArgs),
-    /// List, build or remove the images of real routers.
-    Images(infra::ImagesArgs),
+    /// List, build or remove what real routers run from: images, and a kernel and roots for guests.
+    Images(images::ImagesArgs),
     /// Remove what interrupted runs have left behind.
     Prune(infra::PruneArgs),
     /// Print the JSON schema of suites (or of results), for editors and other programs.
@@ -112,7 +113,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Check(args) => check::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
-        Command::Images(args) => infra::images(args, root, cli.color),
+        Command::Images(args) => images::run(args, root, cli.color),
         Command::Prune(args) => infra::prune(args),
         Command::Agent(args) => return infra::agent(args),
     };

@@ -18,7 +18,7 @@ mod program;
 mod recipe;
 mod transcript;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use bollard::{Docker, errors::Error, query_parameters::RemoveImageOptions};
 use tabled::{
@@ -75,31 +75,32 @@ pub struct UnknownImage {
     pub help: String,
 }
 
-/// Picks images by their names: `frr:10.3`, with or without the repository in front, or `frr` for all of a recipe.
+/// Checks that each name is one of these tags: `frr:10.3`, with or without the repository in front, or `frr` for all of
+/// a recipe.
 ///
 /// # Errors
-/// The first name that fits no image.
-pub fn select(images: &[ImageStatus], names: &[&str]) -> Result<Vec<ImageStatus>, UnknownImage> {
-    let short = |image: &ImageStatus| short(&image.tag).to_owned();
-    let fits = |image: &ImageStatus, name: &str| {
-        let tag = short(image);
-        tag == name || tag.split(':').next() == Some(name)
-    };
-    for name in names.iter().map(|name| self::short(name)) {
-        if !images.iter().any(|image| fits(image, name)) {
-            let close = images.iter().map(short).max_by(|a, b| {
-                let likeness = |tag: &str| strsim::jaro_winkler(tag, name);
-                likeness(a).total_cmp(&likeness(b))
-            });
-            let help = match close {
-                Some(tag) if strsim::jaro_winkler(&tag, name) > 0.8 => format!("did you mean `{tag}`?"),
-                Some(_) => format!("there are: {}", images.iter().map(short).collect::<Vec<_>>().join(", ")),
-                None => "there is none at all".to_owned(),
-            };
-            return Err(UnknownImage { name: name.to_owned(), help });
+/// The first name that fits no tag.
+pub fn check_names(tags: &[&str], names: &[String]) -> Result<(), UnknownImage> {
+    let unknown = |name: &&String| !tags.iter().any(|tag| is_called(tag, name));
+    let Some(name) = names.iter().find(unknown).map(|name| short(name)) else { return Ok(()) };
+    let tags = tags.iter().map(|tag| short(tag));
+    let likeness = |tag: &str| strsim::jaro_winkler(tag, name);
+    let help = match tags.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
+        Some(tag) if likeness(tag) > 0.8 => format!("did you mean `{tag}`?"),
+        Some(_) => {
+            let mut tags: Vec<&str> = tags.collect();
+            tags.dedup();
+            format!("there are: {}", tags.join(", "))
         }
-    }
-    Ok(images.iter().filter(|image| names.iter().any(|name| fits(image, self::short(name)))).cloned().collect())
+        None => "there is none at all".to_owned(),
+    };
+    Err(UnknownImage { name: name.to_owned(), help })
+}
+
+/// Whether a tag is what somebody calls by a name, as in [`check_names`].
+pub fn is_called(tag: &str, name: &str) -> bool {
+    let (tag, name) = (short(tag), short(name));
+    tag == name || tag.split(':').next() == Some(name)
 }
 
 /// Removes images, those that others are made from last. Returns the names of those that were there.
@@ -127,15 +128,37 @@ pub async fn remove(docker: &Docker, images: &[ImageStatus]) -> Result<Vec<Strin
 
 /// Images as a table for people. `now`: seconds of the Unix clock.
 pub fn table(images: &[ImageStatus], now: i64) -> String {
+    let line = |image: &ImageStatus| Line {
+        name: image.tag.clone(),
+        state: image.state,
+        octets: image.octets,
+        created: image.created,
+        estimate: image.estimate(),
+    };
+    drawn("IMAGE", images.iter().map(line), now)
+}
+
+/// What a table says of one thing.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) octets: Option<u64>,
+    /// Seconds of the Unix clock.
+    pub(crate) created: Option<i64>,
+    pub(crate) estimate: Duration,
+}
+
+/// A table of things that are made when they are missing. `head`: what they are.
+pub(crate) fn drawn(head: &str, lines: impl Iterator<Item = Line>, now: i64) -> String {
     let mut rows = Builder::default();
-    rows.push_record(["IMAGE", "STATE", "SIZE", "MADE", "TO BUILD"]);
-    for image in images {
+    rows.push_record([head, "STATE", "SIZE", "MADE", "TO BUILD"]);
+    for line in lines {
         rows.push_record([
-            image.tag.clone(),
-            image.state.words().to_owned(),
-            image.octets.map_or_else(String::new, size),
-            image.created.map_or_else(String::new, |created| age(now - created)),
-            if image.state.wants_building() { build::roughly(image.estimate()) } else { String::new() },
+            line.name,
+            line.state.words().to_owned(),
+            line.octets.map_or_else(String::new, size),
+            line.created.map_or_else(String::new, |created| age(now - created)),
+            if line.state.wants_building() { build::roughly(line.estimate) } else { String::new() },
         ]);
     }
     let mut table = rows.build();

@@ -231,7 +231,7 @@ const KNOWN: [Known; 13] = [
         cause: "unprivileged",
         image: "`sudo apt-get install uidmap`, and let /etc/subuid and /etc/subgid have a line for this user",
         here: "`sudo apt-get install uidmap` and `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 \
-               $USER`, or `sudo apt-get install fakechroot fakeroot`, or run `cargo lab images build` once with `sudo`",
+               $USER`, or `sudo apt-get install fakechroot fakeroot`",
     },
     Known {
         marks: &[

@@ -4,13 +4,14 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Serialize;
 
 use super::{MAKING, Store, discard, kernel, lock_path, root};
 use crate::{
-    images::{KERNEL, Recipe, State, Wanted, lock::Lock},
+    images::{KERNEL, Line, Recipe, State, Wanted, drawn, lock::Lock},
     world::LabError,
 };
 
@@ -45,7 +46,27 @@ pub struct Asset {
     pub estimate_s: u64,
 }
 
+/// Assets as a table for people. `now`: seconds of the Unix clock.
+pub fn table(assets: &[Asset], now: i64) -> String {
+    let line = |asset: &Asset| Line {
+        name: match &asset.package {
+            Some(package) => format!("{} ({package})", asset.name),
+            None => asset.name.clone(),
+        },
+        state: asset.state,
+        octets: asset.octets,
+        created: asset.created,
+        estimate: Duration::from_secs(asset.estimate_s),
+    };
+    drawn("FOR GUESTS", assets.iter().map(line), now)
+}
+
 impl Store {
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.cache
+    }
+
     /// The kernel and the roots that `wanted` needs, each with its state; behind them what nothing here asks for. No
     /// engine is asked.
     ///

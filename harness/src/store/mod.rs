@@ -27,7 +27,7 @@ use std::{
 use bollard::Docker;
 
 pub(crate) use list::remove_half_made;
-pub use list::{Asset, Kind};
+pub use list::{Asset, Kind, table};
 
 use crate::{
     docker,

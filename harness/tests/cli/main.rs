@@ -168,9 +168,20 @@ fn an_engine_that_is_not_there() {
         command.env("DOCKER_HOST", "unix:///nonexistent").env("XDG_CACHE_HOME", cache.path());
         said(command)
     };
+    // What guests need is listed without one; images are asked of it in vain.
     let images = without(&["images"]);
-    assert_eq!(images.code, 4, "{}{}", images.out, images.err);
-    assert!(images.err.contains("docker.") && images.err.contains("remedy:"), "{}", images.err);
+    assert_eq!(images.code, 0, "{}{}", images.out, images.err);
+    assert!(images.out.contains("no images for containers: no container engine answers"), "{}", images.out);
+    assert!(images.out.contains("frr:10.3  ") && images.out.contains("kernel:"), "{}", images.out);
+    let json: serde_json::Value = serde_json::from_str(&without(&["images", "list", "--json"]).out).unwrap();
+    assert!(json["images"].is_null() && json["assets"][0]["state"] == "missing", "{json}");
+    let build = without(&["images", "build", "--driver", "container"]);
+    assert_eq!(build.code, 4, "{}{}", build.out, build.err);
+    assert!(build.err.contains("docker.") && build.err.contains("remedy:"), "{}", build.err);
+    let typo = without(&["images", "build", "ffr:10.3"]);
+    assert_eq!(typo.code, 2, "{}{}", typo.out, typo.err);
+    assert!(typo.err.contains("did you mean `frr:10.3`?"), "{}", typo.err);
+    assert_eq!(without(&["images", "remove"]).code, 0);
     // What a build that was killed has left in the cache goes all the same.
     let half = cache.path().join("dmvpn-lab/making/root-frr-10.3");
     std::fs::create_dir_all(half.join("fs")).unwrap();
