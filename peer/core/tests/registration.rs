@@ -137,6 +137,29 @@ fn twenty_five_days_pass_without_a_timer_too_early_or_too_late() {
 }
 
 #[test]
+fn late_timers_do_not_add_up() {
+    let mut world = pair(hub(), spoke(1));
+    world.late = Duration::from_millis(3);
+    world.run(secs(25 * 86_400));
+
+    let sent = times(&world.from("192.0.2.11"));
+    assert_eq!((sent.len(), sent[0], sent[1]), (900, 0, 2_400_003_000_000));
+    assert!(sent[1..].windows(2).all(|pair| pair[1] - pair[0] == 2_400_000_000_000), "a period has changed");
+}
+
+#[test]
+fn a_machine_that_slept_counts_from_when_it_woke() {
+    let mut world = pair(hub(), spoke(1));
+    world.run(secs(10));
+    // Three refreshes fall into the sleep; one is made up for.
+    world.late = Duration::from_secs(7500);
+    world.run(secs(2400 + 7500));
+    world.late = Duration::ZERO;
+    world.run(secs(2400 + 7500 + 2400));
+    assert_eq!(times(&world.from("192.0.2.11")), [0, 9_900, 12_300].map(|s| s * 1_000_000_000));
+}
+
+#[test]
 fn an_unanswered_request_is_repeated_with_its_id_and_doubling_waits() {
     let mut world = World::new(DELAY);
     world.add("spoke", spoke(1));

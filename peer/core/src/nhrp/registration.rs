@@ -110,7 +110,8 @@ struct Client {
     learned: Option<IpAddr>,
     /// The request that waits for a reply.
     outstanding: Option<u32>,
-    last_sent: Instant,
+    /// When the last request was due. It was sent a little later where the shell's timers are not exact.
+    last_due: Instant,
     attempts: u32,
     registered: bool,
     public_nbma: Option<IpAddr>,
@@ -123,7 +124,7 @@ impl Client {
             nhs,
             learned: None,
             outstanding: None,
-            last_sent: Instant::ZERO,
+            last_due: Instant::ZERO,
             attempts: 0,
             registered: false,
             public_nbma: None,
@@ -135,6 +136,10 @@ impl Client {
         self.nhs.protocol.or(self.learned)
     }
 }
+
+/// What a timer may be late and keep its place in the row of deadlines. One that is later was held up by more than the
+/// shell's timers (a machine that slept): counting from its deadline would make up for the past with a burst of requests.
+const LATE: Duration = Duration::from_millis(100);
 
 /// The registrations of all tunnels with all their servers.
 #[derive(Clone, Debug, Default)]
@@ -249,10 +254,10 @@ impl Registrations {
             out.push(Effect::Event(Event::PublicAddress { nhs: id, nbma: public }));
         }
 
-        // NHRP-5.2.3-21: a third of the holding time from request to request. It is counted from the transmission, so
-        // that the period does not grow by the round-trip time.
+        // NHRP-5.2.3-21: a third of the holding time from request to request. It is counted from when the last one was
+        // due, so that the period grows neither by the round-trip time nor by what the shell's timers are late.
         let holding_time = Duration::from_secs(tunnel.nhrp.holding_time.into());
-        let refresh_at = (client.last_sent + holding_time / 3).max(now);
+        let refresh_at = (client.last_due + holding_time / 3).max(now);
         let protocol = client.protocol();
         self.timers.set((id, Timer::Send), refresh_at);
         self.timers.set((id, Timer::Lapse), now + holding_time);
@@ -314,19 +319,20 @@ impl Registrations {
 
     /// Sends what is due at `now`, and ends registrations that were not acknowledged in time.
     pub fn handle_timeout(&mut self, now: Instant, cx: &mut Context<'_>, ids: &mut RequestIds, out: &mut Vec<Effect>) {
-        while let Some((_, (id, timer))) = self.timers.pop_due(now) {
+        while let Some((at, (id, timer))) = self.timers.pop_due(now) {
             let (Some(client), Some(tunnel)) = (self.clients.get_mut(&id), cx.tunnel(id.tunnel)) else { continue };
             match timer {
                 Timer::Send => {
                     // NHRP-5.2.0.1-06: a retransmission has the id of the first transmission.
                     let request_id = *client.outstanding.get_or_insert_with(|| ids.allocate());
                     client.attempts = client.attempts.saturating_add(1);
-                    client.last_sent = now;
+                    let due = if now - at < LATE { at } else { now };
+                    client.last_due = due;
                     let retry_after = wait(&tunnel.nhrp.retry, client.attempts, cx.entropy);
                     let (nbma, attempt) = (client.nhs.nbma, client.attempts);
                     let message = message::request(tunnel, nbma, client.protocol(), request_id);
                     // NHRP-5.2.3-22: it is never given up.
-                    self.timers.set((id, Timer::Send), now + retry_after);
+                    self.timers.set((id, Timer::Send), (due + retry_after).max(now));
                     out.push(Effect::Event(Event::RegistrationSent {
                         nhs: id,
                         nbma,

@@ -83,6 +83,8 @@ pub struct World {
     pub delay: Duration,
     /// Whether packets get through.
     pub open: bool,
+    /// How late timers fire: a shell's are not exact.
+    pub late: Duration,
     pub seen: Vec<Seen>,
     pub events: Vec<(Instant, &'static str, Event)>,
     pub wakeups: usize,
@@ -97,6 +99,7 @@ impl World {
             homes: BTreeMap::new(),
             delay,
             open: true,
+            late: Duration::ZERO,
             seen: Vec::new(),
             events: Vec::new(),
             wakeups: 0,
@@ -160,7 +163,7 @@ impl World {
 
     /// The next instant at which something happens.
     pub fn next(&self) -> Option<Instant> {
-        let timers = self.nodes.values().filter_map(|node| node.poll_timeout().map(|(at, _)| at));
+        let timers = self.nodes.values().filter_map(|node| node.poll_timeout().map(|(at, _)| at + self.late));
         timers.chain(self.flying.iter().map(|(at, _)| *at)).min()
     }
 
@@ -175,7 +178,7 @@ impl World {
             }
             let names: Vec<&'static str> = self.nodes.keys().copied().collect();
             for name in names {
-                if self.nodes[name].poll_timeout().is_some_and(|(due, _)| due <= at) {
+                if self.nodes[name].poll_timeout().is_some_and(|(due, _)| due + self.late <= at) {
                     self.wakeups += 1;
                     self.act(name, |node, now| node.handle_timeout(now));
                 }
