@@ -29,5 +29,8 @@ mod sys;
 mod vocabulary;
 mod vty;
 
+/// Where the harness's executable lies in every router, whatever carries it.
+pub const EXECUTABLE: &str = "/lab/dmvpn-lab";
+
 pub use guest::run_guest_init;
 pub use router::{KernelChoice, MacAddress, RouterArgs, run_router};

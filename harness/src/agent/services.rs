@@ -27,6 +27,8 @@ const MAX_OUTPUT: u64 = 1024 * 1024;
 const MAX_PRINTED: u64 = 16 * 1024 * 1024;
 /// How often a running program's output is measured.
 const MEASURE_EVERY: Duration = Duration::from_millis(100);
+/// How long a program is waited for that is to print a certain line.
+const LINE_PATIENCE: Duration = Duration::from_secs(10);
 /// The longest line of a log that is passed on in one piece.
 const MAX_LINE: u64 = 4096;
 
@@ -43,8 +45,18 @@ pub(super) struct Services {
 /// A spawned program.
 struct Daemon {
     pid: i32,
-    status: Mutex<Option<Status>>,
-    ended: Condvar,
+    state: Mutex<State>,
+    /// Told when the state changes.
+    changed: Condvar,
+}
+
+/// How far a spawned program is.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// It has printed the line that was waited for.
+    line_seen: bool,
+    /// Its end, once that has been told.
+    status: Option<Status>,
 }
 
 impl Services {
@@ -102,8 +114,9 @@ impl Services {
             Action::Exec { argv, stdin, timeout_ms } => self
                 .exec(argv, stdin.as_deref(), Duration::from_millis(*timeout_ms))
                 .unwrap_or_else(|error| failed(argv.first().map_or("exec", String::as_str), error)),
-            Action::Spawn { name, argv, env } => {
-                self.spawn(name, argv, env).unwrap_or_else(|error| failed(name, error))
+            Action::Spawn { name, argv, env, until, timeout_ms } => {
+                let patience = timeout_ms.map_or(LINE_PATIENCE, Duration::from_millis);
+                self.spawn(name, argv, env, until.as_deref(), patience).unwrap_or_else(|error| failed(name, error))
             }
             Action::Kill { name, signal, wait_ms } => {
                 self.kill(name, *signal, Duration::from_millis(*wait_ms)).unwrap_or_else(|error| failed(name, error))
@@ -176,7 +189,14 @@ impl Services {
         Ok(Outcome::Exec { status, overrun, stdout, stderr, truncated: cut_out || cut_err })
     }
 
-    fn spawn(self: &Arc<Self>, name: &str, argv: &[String], env: &BTreeMap<String, String>) -> io::Result<Outcome> {
+    fn spawn(
+        self: &Arc<Self>,
+        name: &str,
+        argv: &[String],
+        env: &BTreeMap<String, String>,
+        until: Option<&str>,
+        patience: Duration,
+    ) -> io::Result<Outcome> {
         let mut daemons = self.daemons();
         if daemons.get(name).is_some_and(|daemon| daemon.status().is_none()) {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "runs already"));
@@ -188,12 +208,15 @@ impl Services {
         // The command holds the pipe's other end: the log would never come to its end.
         drop(command);
         let pid = child.id() as i32;
-        let daemon = Arc::new(Daemon { pid, status: Mutex::new(None), ended: Condvar::new() });
+        let daemon = Arc::new(Daemon { pid, state: Mutex::default(), changed: Condvar::new() });
         daemons.insert(name.to_owned(), Arc::clone(&daemon));
+        // Others have to be able to kill it while its line is waited for.
+        drop(daemons);
 
-        let (services, owned) = (Arc::clone(self), name.to_owned());
-        let reader = thread::Builder::new().spawn(move || services.pass_on(&owned, log))?;
-        let (services, name) = (Arc::clone(self), name.to_owned());
+        let (services, owned, reading) = (Arc::clone(self), name.to_owned(), Arc::clone(&daemon));
+        let line = until.map(str::to_owned);
+        let reader = thread::Builder::new().spawn(move || services.pass_on(&owned, log, line.as_deref(), &reading))?;
+        let (services, name, waiting) = (Arc::clone(self), name.to_owned(), Arc::clone(&daemon));
         thread::Builder::new().spawn(move || {
             let status = services.children.wait(&mut child, None).ok().flatten().unwrap_or(Status::Exited(-1));
             // The last lines come first: they say why it ended. What a grandchild still prints is not waited for.
@@ -201,18 +224,34 @@ impl Services {
             while !reader.is_finished() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(1));
             }
-            daemon.finish(status);
+            // Before anybody who waits for the end goes on: after the answer to a `kill` nothing more comes of it.
             services.outbox.tell(Event::Exited { name, status });
+            waiting.change(|state| state.status = Some(status));
         })?;
-        Ok(Outcome::Spawned { pid })
+        let Some(line) = until else { return Ok(Outcome::Spawned { pid }) };
+        let state = daemon.wait(patience, |state| state.line_seen || state.status.is_some());
+        match (state.line_seen, state.status) {
+            (true, _) => Ok(Outcome::Spawned { pid }),
+            (false, Some(status)) => Err(io::Error::other(format!("ended ({status:?}) without printing `{line}`"))),
+            (false, None) => {
+                let what = format!("did not print `{line}` within {patience:?}");
+                Err(io::Error::new(io::ErrorKind::TimedOut, what))
+            }
+        }
     }
 
-    fn pass_on(&self, name: &str, log: impl Read) {
+    /// Passes on what a program prints, and notes when `line` is in a line of it.
+    fn pass_on(&self, name: &str, log: impl Read, line: Option<&str>, daemon: &Daemon) {
+        let mut awaited = line;
         let mut log = BufReader::new(log);
         let mut octets = Vec::new();
         while let Ok(1..) = log.by_ref().take(MAX_LINE).read_until(b'\n', &mut octets) {
             let line = String::from_utf8_lossy(&octets).trim_end_matches(['\r', '\n']).to_owned();
+            let seen = awaited.take_if(|awaited| line.contains(&**awaited)).is_some();
             self.outbox.tell(Event::Log { name: name.to_owned(), line });
+            if seen {
+                daemon.change(|state| state.line_seen = true);
+            }
             octets.clear();
         }
     }
@@ -225,7 +264,7 @@ impl Services {
         if daemon.status().is_none() {
             signal_group(daemon.pid, signal);
         }
-        Ok(Outcome::Killed { status: daemon.wait(wait) })
+        Ok(Outcome::Killed { status: daemon.wait(wait, |state| state.status.is_some()).status })
     }
 
     fn daemons(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Daemon>>> {
@@ -235,17 +274,18 @@ impl Services {
 
 impl Daemon {
     fn status(&self) -> Option<Status> {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).status
     }
 
-    fn finish(&self, status: Status) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
-        self.ended.notify_all();
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
     }
 
-    fn wait(&self, timeout: Duration) -> Option<Status> {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(status, timeout, |status| status.is_none());
+    /// Waits until the state is as wanted, or the time is over; says how it is then.
+    fn wait(&self, timeout: Duration, wanted: impl Fn(&State) -> bool) -> State {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, timeout, |state| !wanted(state));
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }

@@ -108,16 +108,24 @@ fn a_spawned_program_tells_its_lines_and_its_end() {
     let fixture = fixture();
     let argv = shell("echo $GREETING; echo two >&2; read x; exec sleep 60");
     let env = BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]);
-    let outcome = fixture.ask(Action::Spawn { name: "d".into(), argv: argv.clone(), env });
+    let outcome =
+        fixture.ask(Action::Spawn { name: "d".into(), argv: argv.clone(), env, until: None, timeout_ms: None });
     assert!(matches!(outcome, Outcome::Spawned { pid: 1.. }), "{outcome:?}");
     let line = |text: &str| Message::Event(Event::Log { name: "d".into(), line: text.into() });
     assert_eq!(fixture.next(), line("hello"));
     assert_eq!(fixture.next(), line("two"));
-    let again = fixture.ask(Action::Spawn { name: "d".into(), argv, env: BTreeMap::new() });
+    let again =
+        fixture.ask(Action::Spawn { name: "d".into(), argv, env: BTreeMap::new(), until: None, timeout_ms: None });
     assert!(again.failed(), "a name that is taken");
     let outcome = fixture.ask(Action::Kill { name: "d".into(), signal: libc::SIGTERM, wait_ms: 5000 });
     assert_eq!(outcome, Outcome::Killed { status: Some(Status::Signalled(libc::SIGTERM)) });
-    let outcome = fixture.ask(Action::Spawn { name: "d".into(), argv: shell("exit 4"), env: BTreeMap::new() });
+    let outcome = fixture.ask(Action::Spawn {
+        name: "d".into(),
+        argv: shell("exit 4"),
+        env: BTreeMap::new(),
+        until: None,
+        timeout_ms: None,
+    });
     assert!(!outcome.failed(), "a name that is free again: {outcome:?}");
     let ended = |status| Message::Event(Event::Exited { name: "d".into(), status });
     loop {
@@ -193,4 +201,46 @@ fn more_requests_than_can_be_served_are_refused_and_not_queued() {
     let Message::Response(response) = fixture.next() else { panic!() };
     assert_eq!(response.id, MAX_AT_ONCE as u64);
     assert!(response.outcome.failed());
+}
+
+#[test]
+fn a_line_is_waited_for() {
+    let fixture = fixture();
+    let spawn = |script: &str, timeout_ms| Action::Spawn {
+        name: "d".into(),
+        argv: shell(script),
+        env: BTreeMap::new(),
+        until: Some("ready:".into()),
+        timeout_ms: Some(timeout_ms),
+    };
+    let outcome = fixture.ask(spawn("echo not yet; echo ready: now; exec sleep 60", 10_000));
+    assert!(matches!(outcome, Outcome::Spawned { .. }), "{outcome:?}");
+    let lines: Vec<_> = fixture.earlier.borrow().iter().map(|message| format!("{message:?}")).collect();
+    assert!(lines.iter().any(|line| line.contains("ready: now")), "its line comes before the answer: {lines:?}");
+    fixture.ask(Action::Kill { name: "d".into(), signal: 9, wait_ms: 10_000 });
+
+    let outcome = fixture.ask(spawn("echo broken; exit 3", 10_000));
+    assert!(matches!(&outcome, Outcome::Failed { reason } if reason.contains("Exited(3)")), "{outcome:?}");
+    let outcome = fixture.ask(spawn("exec sleep 60", 50));
+    assert!(matches!(&outcome, Outcome::Failed { reason } if reason.contains("did not print")), "{outcome:?}");
+    fixture.ask(Action::Kill { name: "d".into(), signal: 9, wait_ms: 10_000 });
+}
+
+#[test]
+fn the_end_is_told_before_the_answer_to_the_order_that_made_it() {
+    let fixture = fixture();
+    for _ in 0..20 {
+        let env = BTreeMap::new();
+        fixture.ask(Action::Spawn {
+            name: "d".into(),
+            argv: shell("exec sleep 60"),
+            env,
+            until: None,
+            timeout_ms: None,
+        });
+        let outcome = fixture.ask(Action::Kill { name: "d".into(), signal: 9, wait_ms: 10_000 });
+        assert_eq!(outcome, Outcome::Killed { status: Some(Status::Signalled(9)) });
+        let told = fixture.earlier.borrow_mut().drain(..).any(|message| format!("{message:?}").contains("Exited"));
+        assert!(told, "its end comes after the answer");
+    }
 }

@@ -40,6 +40,12 @@ pub enum Action {
         /// Variables on top of the agent's own.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         env: BTreeMap<String, String>,
+        /// When given, the answer comes when it has printed a line with this: that it runs is not yet that it works.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
+        /// For that line; 10 s when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeout_ms: Option<u64>,
     },
     /// Sends a signal to a spawned program and to what it started.
     Kill {
