@@ -1,6 +1,7 @@
 //! `cargo lab agent`, `doctor`, `prune`: the machine and what is on it; routers for runs.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +41,13 @@ enum AgentPart {
         #[arg(long, default_value_t = 384)]
         memory: u32,
     },
+    /// The project's own daemon, so that a router needs no other executable: `dmvpn-peer` with these arguments.
+    #[command(disable_help_flag = true)]
+    Peer {
+        /// As on the command line of `dmvpn-peer`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// First process of the lab's kernel in a container.
     GuestInit {
         /// Words that the kernel adds of its own accord.
@@ -52,6 +60,9 @@ pub(super) fn agent(args: &AgentArgs) -> ExitCode {
     match &args.part {
         AgentPart::Router { mac, kernel, memory } => {
             run_router(RouterArgs { mac: *mac, kernel: *kernel, memory_mib: *memory })
+        }
+        AgentPart::Peer { arguments } => {
+            dmvpn_peer::cli::main(std::iter::once("dmvpn-peer".into()).chain(arguments.iter().cloned()))
         }
         AgentPart::GuestInit { .. } => run_guest_init(),
     }

@@ -9,6 +9,7 @@ use dmvpn_core::time::Instant;
 use super::cast::Cast;
 use super::nodes::Station;
 use super::steps;
+use crate::agent::EXECUTABLE;
 use crate::expect::Env;
 use crate::subject::{Implementation, Release, Subject, render};
 use crate::suite::{Case, Span, Spanned, Step, Suite, VerdictOnFail};
@@ -171,7 +172,8 @@ impl<'a> CaseRun<'a> {
         Ok(this)
     }
 
-    /// What templates of a router's implementation are rendered with: the node, and the version that plays it.
+    /// What templates of a router's implementation are rendered with: the node, the version that plays it, and where
+    /// the harness's executable is.
     pub(crate) fn words(&self, node: &str) -> Result<serde_json::Value, LabError> {
         let unknown = || LabError::internal(format!("no router plays `{node}`"));
         let station = self.stations.get(node).ok_or_else(unknown)?;
@@ -181,6 +183,7 @@ impl<'a> CaseRun<'a> {
             let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok()).unwrap_or(0);
             words.insert("version".to_owned(), version.clone().into());
             words.insert("major".to_owned(), major.into());
+            words.insert("lab".to_owned(), EXECUTABLE.into());
         }
         Ok(words)
     }

@@ -1,9 +1,12 @@
 //! Messages that scripted stations send of themselves: each type, over both families, reads back as what it is.
 
+use std::path::Path;
+
 use crate::dissect::{Dissection, FieldValue};
 use crate::expect::Env;
 use crate::run::compose::compose;
-use crate::run::nodes::Station;
+use crate::run::nodes::{Server, Station};
+use crate::subject::{self, render};
 use crate::suite::{Msg, Params, SendContent, SendStep};
 
 fn station(name: &str, nbma: &str, protocol: &str) -> Station {
@@ -63,5 +66,37 @@ fn every_message_over_both_families() {
             // Without an address to go to there is nothing to be said.
             assert!(compose(&step, &from, None, &env).is_err());
         }
+    }
+}
+
+/// The daemon takes what its implementation file makes of every kind of node, and has the version that the file says.
+#[test]
+fn the_daemons_own_configuration_is_one_that_it_takes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/impls");
+    let known = subject::find_all(&folder).unwrap();
+    let daemon = known.iter().find(|known| known.name == "dmvpn-peer").unwrap();
+    assert_eq!(daemon.versions[0].version, env!("CARGO_PKG_VERSION"), "suites/impls/dmvpn-peer.yaml is out of date");
+
+    let server = Server {
+        node: "hub".to_owned(),
+        nbma: "192.0.2.1".parse().unwrap(),
+        protocol: "10.0.0.1".parse().unwrap(),
+        priority: 3,
+    };
+    let plain = station("a", "192.0.2.2", "10.0.0.2");
+    let nodes = [
+        plain.clone(),
+        Station { role: "hub", key: None, unique: false, ..plain.clone() },
+        Station { nhs: vec![server.clone()], auth: Some("it's: #1".to_owned()), ..plain.clone() },
+        Station { mode: "p2p", nhs: vec![server], ..plain },
+        station("six", "2001:db8::2", "fd00::2"),
+    ];
+    for node in nodes {
+        let text = render::render_text(daemon.config.as_deref().unwrap(), &node).unwrap();
+        let config =
+            dmvpn_config::yaml::parse(&text, "dmvpn-peer.yaml").unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+        let (made, wanted) = (&config.tunnels[0], &node.peer_config().tunnels[0]);
+        // The same node as the built-in peer would be, but for what only the daemon's file can say.
+        assert_eq!(format!("{:?}", made), format!("{:?}", wanted), "{text}");
     }
 }

@@ -2,7 +2,7 @@
 //! one needs no Rust.
 //!
 //! An order to a router is a list of agent actions whose texts are templates (minijinja) over the node's
-//! [`Station`](crate::run::nodes::Station), and `version` and `major` of what plays it. A `when:` beside an action leaves it out where that expression is not
+//! [`Station`](crate::run::nodes::Station), `version` and `major` of what plays it, and `lab`, where the harness's executable is. A `when:` beside an action leaves it out where that expression is not
 //! true; `commands:` may be one text, a line per command.
 
 mod file;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a peer in the foreground until SIGINT, SIGTERM or `dmvpn-peer stop`
+    /// Run a peer in the foreground until SIGINT, SIGTERM, SIGHUP or `dmvpn-peer stop`
     Up(Up),
     /// Check a configuration and say what it makes
     Check {
@@ -124,6 +125,18 @@ enum Clear {
         #[command(flatten)]
         control: Control,
     },
+}
+
+/// Runs a command line, the program's name first, and says how the process ends.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli.run(),
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        }
+    }
 }
 
 impl Cli {

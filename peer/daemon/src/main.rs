@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    dmvpn_peer::cli::Cli::parse().run()
+    dmvpn_peer::cli::main(std::env::args_os())
 }

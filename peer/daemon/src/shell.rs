@@ -37,6 +37,7 @@ const DROPS_PER_SECOND: u32 = 10;
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -45,13 +46,19 @@ impl Signals {
     /// # Errors
     /// If the runtime can not.
     pub fn install() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
     async fn any(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+            // There is nothing to be read again: a terminal that goes ends what runs in its foreground.
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

@@ -173,6 +173,18 @@ fn a_log_that_nobody_reads_does_not_hold_up_the_node() {
 }
 
 #[test]
+fn every_signal_that_asks_for_the_end_gets_one_in_order() {
+    let Some(lab) = Lab::new() else { return };
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let mut hub = lab.start(&lab.hub, "hub", &hub(""));
+        hub.signal(signal);
+        assert_eq!(hub.wait().code(), Some(0), "{signal}: {}", hub.text());
+        assert!(!hub.control.exists(), "{signal}: the control socket is removed");
+        assert!(hub.text().contains(&format!("{signal}: stopping")), "{}", hub.text());
+    }
+}
+
+#[test]
 fn hostile_packets_and_clients_are_counted_and_change_nothing() {
     let Some(lab) = Lab::new() else { return };
     let hub = lab.start(&lab.hub, "hub", &hub(""));

@@ -26,6 +26,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::ethernet::{Meaning, Port};
+use crate::agent::EXECUTABLE;
 use crate::agent::protocol::{Action, Decoder, Event, Hello, Message, Request};
 use crate::docker;
 use crate::subject::{Implementation, Release};
@@ -368,8 +369,8 @@ async fn open(image: &str, tag: &str, port: &Port) -> Result<(ContainerAsync<Gen
     let executable = std::env::current_exe().map_err(|error| LabError::internal(format!("who am I: {error}")))?;
     let mac = port.router_mac().map(|octet| format!("{octet:02x}")).join(":");
     let request = GenericImage::new(image, tag)
-        .with_cmd([AGENT, "agent", "router", "--mac", &mac])
-        .with_copy_to(CopyTargetOptions::new(AGENT).with_mode(0o755), CopyDataSource::File(executable))
+        .with_cmd([EXECUTABLE, "agent", "router", "--mac", &mac])
+        .with_copy_to(CopyTargetOptions::new(EXECUTABLE).with_mode(0o755), CopyDataSource::File(executable))
         .with_open_stdin(true)
         .with_network("none")
         // For kernels of engines that can do GRE and ESP themselves; the lab's own kernel needs neither.
@@ -407,9 +408,6 @@ fn sign_of_life() -> Result<Vec<u8>, LabError> {
         .map_err(|error| LabError::internal(error.to_string()))?;
     Ok(octets)
 }
-
-/// Where the harness's executable lies in a container.
-const AGENT: &str = "/lab/dmvpn-lab";
 
 /// Reads a container's streams until they end.
 async fn read(
