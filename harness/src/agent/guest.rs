@@ -22,7 +22,7 @@ use super::services::Services;
 use super::sys::{self, IfName};
 
 /// In the environment of a process that shall be the first of a guest.
-pub(super) const GUEST_MARK: &str = "DMVPN_LAB_GUEST";
+pub const GUEST_MARK: &str = "DMVPN_LAB_GUEST";
 /// The console line that leads to the outer agent.
 const LINE: &str = "/dev/tty1";
 
@@ -59,9 +59,8 @@ fn run() -> Result<(), String> {
         pid: 1,
         kernel: KernelKind::Lab,
         uname: host::uname(),
-        // The outer agent knows these four, and puts them in.
-        gre: false,
-        esp: false,
+        // The outer agent knows these three, and puts them in.
+        host: None,
         monotonic_ns: 0,
         boot_ms: 0,
     }));
@@ -128,7 +127,7 @@ fn make_world() -> Result<(), String> {
 }
 
 fn set_up_interfaces() -> io::Result<()> {
-    quieten();
+    quieten("vec0");
     let eth0 = IfName::new("eth0")?;
     sys::rename(IfName::new("vec0")?, eth0)?;
     sys::set_up(IfName::new("lo")?)?;
@@ -137,8 +136,8 @@ fn set_up_interfaces() -> io::Result<()> {
 
 /// No interface speaks IPv6 unasked: none makes itself an address, and so there are no solicitations and no reports.
 /// `default` is for links made later: a tunnel gets no link-local address, which some routers would take for theirs.
-fn quieten() {
-    for interface in ["default", "vec0"] {
+pub(super) fn quieten(own: &str) {
+    for interface in ["default", own] {
         for (knob, value) in [("addr_gen_mode", "1"), ("accept_ra", "0"), ("router_solicitations", "0")] {
             // A knob that a kernel lacks turns nothing on.
             let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/{knob}"), value);
@@ -159,9 +158,10 @@ fn reap(children: Arc<Children>) -> Result<(), String> {
     thread::Builder::new().spawn(watch).map(drop).map_err(|error| format!("thread: {error}"))
 }
 
-fn power_off() -> ! {
+/// Ends the guest that this is the first process of, and with it its kernel.
+pub fn power_off() -> ! {
     let end: Result<Infallible, _> = reboot(RebootMode::RB_POWER_OFF);
     // Only a process without the right to do so gets here, and then leaving panics the guest, which ends it as well.
-    eprintln!("agent guest-init: power off: {end:?}");
+    eprintln!("first process: power off: {end:?}");
     std::process::exit(1)
 }

@@ -6,40 +6,33 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::children::Children;
-use super::protocol::{Event, Hello, KernelKind, Status};
+use super::protocol::{Abilities, Event, Hello, KernelKind, Status};
 use super::router::{Context, End, Place};
 use super::services::Services;
 use super::sys::{self, IfName};
+use super::wire::Wire;
 
 /// For one call of `ip`, which takes milliseconds.
 const IP_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the machine's kernel can do for a router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Abilities {
-    pub(super) gre: bool,
-    pub(super) esp: bool,
-}
-
-impl Abilities {
-    /// Finds out by doing it. Nothing else is certain: modules load on demand, and namespaces hide things.
-    pub(super) fn probe(children: &Children) -> Self {
-        let try_ip = |make: &str, undo: &str| {
-            let works = ip(children, make).is_ok();
-            if works {
-                let _ = ip(children, undo);
-            }
-            works
-        };
-        let gre = try_ip("link add lab-probe type gre local 127.0.0.1 key 1", "link del lab-probe");
-        let state = "src 127.0.0.1 dst 127.0.0.2 proto esp spi 1";
-        let key = "0x00112233445566778899aabbccddeeff";
-        let esp = try_ip(
-            &format!("xfrm state add {state} mode transport enc cbc(aes) {key} auth hmac(sha256) {key}{}", &key[2..]),
-            &format!("xfrm state del {state}"),
-        );
-        Self { gre, esp }
-    }
+/// Finds out what the machine's kernel can do for a router by doing it. Nothing else is certain: modules load on demand,
+/// and namespaces hide things.
+pub(super) fn probe(children: &Children) -> Abilities {
+    let try_ip = |make: &str, undo: &str| {
+        let works = ip(children, make).is_ok();
+        if works {
+            let _ = ip(children, undo);
+        }
+        works
+    };
+    let gre = try_ip("link add lab-probe type gre local 127.0.0.1 key 1", "link del lab-probe");
+    let state = "src 127.0.0.1 dst 127.0.0.2 proto esp spi 1";
+    let key = "0x00112233445566778899aabbccddeeff";
+    let esp = try_ip(
+        &format!("xfrm state add {state} mode transport enc cbc(aes) {key} auth hmac(sha256) {key}{}", &key[2..]),
+        &format!("xfrm state del {state}"),
+    );
+    Abilities { gre, esp }
 }
 
 /// Makes the interface, and carries out requests in this process from now on.
@@ -58,16 +51,21 @@ pub(super) fn start(context: &Context) -> Result<Place, String> {
     sys::set_up(IfName::new("lo").map_err(wrong)?).map_err(wrong)?;
     sys::set_up(eth0).map_err(wrong)?;
 
+    Ok(serve(context, Wire::Socket(wire), KernelKind::Host))
+}
+
+/// Carries out requests in this process from now on, and says hello.
+pub(super) fn serve(context: &Context, wire: Wire, kernel: KernelKind) -> Place {
     let end = context.end.clone();
     let services = Services::new(context.outbox.clone(), context.children.clone(), move || drop(end.send(End::Asked)));
-    context.outbox.tell(Event::Hello(hello(context, KernelKind::Host, uname())));
-    Ok(Place {
+    context.outbox.tell(Event::Hello(hello(context, kernel, uname())));
+    Place {
         wire,
         control: Box::new(move |envelope| {
             services.take(&envelope.payload);
             Ok(())
         }),
-    })
+    }
 }
 
 /// The first message, as of now.
@@ -77,8 +75,7 @@ pub(super) fn hello(context: &Context, kernel: KernelKind, uname: String) -> Hel
         pid: std::process::id() as i32,
         kernel,
         uname,
-        gre: context.host.gre,
-        esp: context.host.esp,
+        host: context.host,
         monotonic_ns: sys::monotonic_ns(),
         boot_ms: context.started.elapsed().as_millis() as u64,
     }

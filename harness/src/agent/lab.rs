@@ -19,6 +19,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::guest::GUEST_MARK;
 use super::protocol::{Decoder, Envelope, Event, Hello, KernelKind, Kind, Message, Status};
 use super::router::{Context, End, Place};
+use super::wire::Wire;
 use super::{host, sys};
 
 /// Where the image has the kernel.
@@ -83,7 +84,7 @@ pub(super) fn start(context: &Context) -> Result<Place, String> {
         }
     });
     Ok(Place {
-        wire,
+        wire: Wire::Socket(wire),
         control: Box::new(move |envelope| {
             if !window.wait_open(deadline) {
                 return Err("the guest is not there to take a request".to_owned());

@@ -12,6 +12,9 @@
 //!                       +--socket pair--> eth0 of the guest
 //! ```
 //!
+//! In a guest under a virtual clock (`--kernel guest`) the agent is the first process of a PID namespace of its own, and the
+//! far end of a TAP interface is the wire.
+//!
 //! The image carries no agent. The executable is copied into each container, so harness and agent cannot disagree.
 
 // The agent is an edge: its deadlines are those of real processes, and there is no virtual clock to take them from.
@@ -26,11 +29,13 @@ pub mod protocol;
 mod router;
 mod services;
 mod sys;
+mod tap;
 mod vocabulary;
 mod vty;
+mod wire;
 
-/// Where the harness's executable lies in every router, whatever carries it.
+pub use guest::{GUEST_MARK, power_off, run_guest_init};
+/// Where the harness's executable lies in every router.
 pub const EXECUTABLE: &str = "/lab/dmvpn-lab";
 
-pub use guest::run_guest_init;
 pub use router::{KernelChoice, MacAddress, RouterArgs, run_router};

@@ -16,7 +16,7 @@
 use std::fmt;
 
 pub use super::vocabulary::{
-    Action, Event, Hello, KernelKind, Outcome, Request, Response, Status, VTY_WARNING, VtyReply,
+    Abilities, Action, Event, Hello, KernelKind, Outcome, Request, Response, Status, VTY_WARNING, VtyReply,
 };
 
 /// Octets in front of every payload.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::children::Children;
 use super::outbox::Outbox;
-use super::protocol::{Decoder, Envelope, Event, KernelKind, Kind, MAX_FRAME, STAMP_LEN, split_frame};
-use super::{host, lab, sys};
+use super::protocol::{Abilities, Decoder, Envelope, Event, Kind, MAX_FRAME, STAMP_LEN, split_frame};
+use super::wire::Wire;
+use super::{host, lab, sys, tap};
 
 /// The hardware address of a router's only interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,10 @@ pub enum KernelChoice {
     Auto,
     /// The machine's own, come what may.
     Host,
-    /// The lab's.
+    /// The lab's, to be booted.
     Lab,
+    /// The one it is on, which is the lab's: the whole lab is in one guest.
+    Guest,
 }
 
 impl FromStr for KernelChoice {
@@ -76,7 +78,8 @@ impl FromStr for KernelChoice {
             "auto" => Ok(Self::Auto),
             "host" => Ok(Self::Host),
             "lab" => Ok(Self::Lab),
-            _ => Err(format!("\"{text}\" is none of auto, host, lab")),
+            "guest" => Ok(Self::Guest),
+            _ => Err(format!("\"{text}\" is none of auto, host, lab, guest")),
         }
     }
 }
@@ -102,8 +105,8 @@ pub(super) enum End {
 
 /// The part of the agent that belongs to one of the two kinds of kernel.
 pub(super) struct Place {
-    /// Frames to and from the router's interface, one per system call.
-    pub(super) wire: OwnedFd,
+    /// Frames to and from the router's interface.
+    pub(super) wire: Wire,
     /// Takes the payload of a request; an error is the end.
     pub(super) control: Box<dyn FnMut(Envelope) -> Result<(), String> + Send>,
 }
@@ -116,14 +119,15 @@ pub(super) struct Context {
     pub(super) children: Arc<Children>,
     pub(super) args: Arc<RouterArgs>,
     pub(super) started: Instant,
-    pub(super) host: host::Abilities,
+    /// What the machine's own kernel can do, if that matters.
+    pub(super) host: Option<Abilities>,
 }
 
 /// Runs a router until it is told to stop or its harness is gone. To be the first process of a container, with the
 /// harness at its standard streams; see `containers/frr/README.md` for how that container is made.
 pub fn run_router(args: RouterArgs) -> ExitCode {
     // Silent until the first word: an engine discards what is said before somebody has attached to the streams.
-    if !hears(&io::stdin(), LEASE) {
+    if !hears(&io::stdin(), args.lease()) {
         return ExitCode::SUCCESS;
     }
     let started = Instant::now();
@@ -134,7 +138,7 @@ pub fn run_router(args: RouterArgs) -> ExitCode {
         let context = Context {
             outbox: outbox.clone(),
             end: end.clone(),
-            host: host::Abilities::probe(&children),
+            host: (args.kernel != KernelChoice::Guest).then(|| host::probe(&children)),
             args: Arc::new(args),
             started,
             children,
@@ -161,14 +165,14 @@ pub fn run_router(args: RouterArgs) -> ExitCode {
 
 fn start(context: &Context) -> Result<(), String> {
     let kernel = match context.args.kernel {
-        KernelChoice::Host => KernelKind::Host,
-        KernelChoice::Lab => KernelKind::Lab,
-        KernelChoice::Auto if context.host.gre && context.host.esp => KernelKind::Host,
-        KernelChoice::Auto => KernelKind::Lab,
+        KernelChoice::Auto if context.host.is_some_and(|host| host.gre && host.esp) => KernelChoice::Host,
+        KernelChoice::Auto => KernelChoice::Lab,
+        chosen => chosen,
     };
     let Place { wire, control } = match kernel {
-        KernelKind::Host => host::start(context)?,
-        KernelKind::Lab => lab::start(context)?,
+        KernelChoice::Host => host::start(context)?,
+        KernelChoice::Guest => tap::start(context)?,
+        KernelChoice::Lab | KernelChoice::Auto => lab::start(context)?,
     };
     let wire = Arc::new(wire);
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
@@ -187,10 +191,10 @@ fn start(context: &Context) -> Result<(), String> {
 }
 
 /// Frames that leave the router, on their way to the harness.
-fn relay_frames(context: &Context, wire: &OwnedFd) {
+fn relay_frames(context: &Context, wire: &Wire) {
     let mut octets = vec![0; MAX_FRAME + 1];
     loop {
-        let len = match recv(wire.as_raw_fd(), &mut octets, MsgFlags::empty()) {
+        let len = match wire.receive(&mut octets) {
             // The other end is closed: whoever held it has ended, which is reported where it is waited for.
             Ok(0) => return,
             Ok(len) => len,
@@ -215,13 +219,20 @@ fn relay_frames(context: &Context, wire: &OwnedFd) {
     }
 }
 
-/// Frames and requests from the harness, until it closes the stream.
 /// How long a router goes on without a word from its harness, in seconds. The harness says something every few seconds;
 /// one that was killed can not close the stream, as the engine holds it.
 const LEASE: u16 = 30;
 
-/// Whether there is something to read (or the end of it) within so many seconds.
-fn hears(stream: &impl AsFd, seconds: u16) -> bool {
+impl RouterArgs {
+    /// In a guest the stream ends with the harness, and words every few seconds would be wake-ups in virtual hours.
+    fn lease(&self) -> Option<u16> {
+        (self.kernel != KernelChoice::Guest).then_some(LEASE)
+    }
+}
+
+/// Whether there is something to read (or the end of it) within so many seconds; without a limit there always is.
+fn hears(stream: &impl AsFd, seconds: Option<u16>) -> bool {
+    let Some(seconds) = seconds else { return true };
     let until = Instant::now() + Duration::from_secs(seconds.into());
     loop {
         let left = until.saturating_duration_since(Instant::now()).as_millis();
@@ -234,9 +245,10 @@ fn hears(stream: &impl AsFd, seconds: u16) -> bool {
     }
 }
 
+/// Frames and requests from the harness, until it closes the stream.
 fn read_harness(
     context: &Context,
-    wire: &OwnedFd,
+    wire: &Wire,
     mut control: Box<dyn FnMut(Envelope) -> Result<(), String> + Send>,
 ) -> End {
     // Not through the standard library's handle, whose buffer would be filled before it hands anything out.
@@ -247,7 +259,7 @@ fn read_harness(
     let mut decoder = Decoder::new();
     let mut octets = vec![0; 64 * 1024];
     loop {
-        if !hears(&stdin, LEASE) {
+        if !hears(&stdin, context.args.lease()) {
             return End::Asked;
         }
         match stdin.read(&mut octets) {
@@ -274,18 +286,9 @@ fn read_harness(
     }
 }
 
-/// How long a frame may wait for room on its way into the router. A router that is alive takes one in microseconds.
-const ROOM_WITHIN_MS: u16 = 100;
-
-fn deliver(context: &Context, wire: &OwnedFd, payload: &[u8]) -> Result<(), String> {
+fn deliver(context: &Context, wire: &Wire, payload: &[u8]) -> Result<(), String> {
     let (_, frame) = split_frame(payload).map_err(|error| error.to_string())?;
-    let attempt = || send(wire.as_raw_fd(), frame, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
-    let mut result = attempt();
-    if matches!(result, Err(Errno::EAGAIN | Errno::ENOBUFS)) {
-        let _ = poll(&mut [PollFd::new(wire.as_fd(), PollFlags::POLLOUT)], ROOM_WITHIN_MS);
-        result = attempt();
-    }
-    if result.is_err() {
+    if wire.send(frame).is_err() {
         // As on any wire: no error to the sender. But the harness must not judge the router by a frame it never got.
         context.outbox.tell(Event::Lost { frames: 1 });
     }

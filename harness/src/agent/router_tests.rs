@@ -15,5 +15,6 @@ fn kernels_are_chosen_by_name() {
     assert_eq!("auto".parse(), Ok(KernelChoice::Auto));
     assert_eq!("lab".parse(), Ok(KernelChoice::Lab));
     assert_eq!("host".parse(), Ok(KernelChoice::Host));
-    assert!("guest".parse::<KernelChoice>().unwrap_err().contains("auto, host, lab"));
+    assert_eq!("guest".parse(), Ok(KernelChoice::Guest));
+    assert!("mine".parse::<KernelChoice>().unwrap_err().contains("auto, host, lab, guest"));
 }

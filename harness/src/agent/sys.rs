@@ -75,6 +75,29 @@ pub(super) fn rename(from: IfName, to: IfName) -> io::Result<()> {
     interface_ioctl(libc::SIOCSIFNAME, &mut request)
 }
 
+/// Makes a descriptor of /dev/net/tun the far end of a new interface that carries Ethernet frames and nothing around
+/// them. The interface goes when the descriptor is closed.
+pub(super) fn attach_tap(device: &OwnedFd, name: IfName) -> io::Result<()> {
+    let mut request = request(name);
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: TUNSETIFF takes a pointer to an ifreq, and this one lives during the call.
+    let result = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF as _, std::ptr::from_mut(&mut request)) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Gives an interface, which must be down, a hardware address.
+pub(super) fn set_mac(name: IfName, mac: [u8; 6]) -> io::Result<()> {
+    let mut request = request(name);
+    // SAFETY: sockaddr is plain data, for which all zeroes is a value.
+    let mut address: libc::sockaddr = unsafe { std::mem::zeroed() };
+    address.sa_family = libc::ARPHRD_ETHER;
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_hwaddr = address;
+    interface_ioctl(libc::SIOCSIFHWADDR, &mut request)
+}
+
 /// Makes the kernel compute checksums itself and cut large segments itself on an interface whose frames leave as they
 /// are: there is no hardware behind it that would do so later.
 pub(super) fn without_offloads(name: IfName) -> io::Result<()> {

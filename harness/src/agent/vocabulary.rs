@@ -4,6 +4,7 @@
 //! `{"id": 7, "outcome": {"result": "exec", "status": {"exited": 0}, ...}}`, an event `{"event": "exited", ...}`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -237,6 +238,22 @@ pub enum KernelKind {
     Lab,
 }
 
+/// What a kernel can do for a router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// GRE tunnels.
+    pub gre: bool,
+    /// ESP.
+    pub esp: bool,
+}
+
+impl fmt::Display for Abilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = |can: bool| if can { "yes" } else { "no" };
+        write!(f, "GRE {}, ESP {}", word(self.gre), word(self.esp))
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -290,10 +307,9 @@ pub struct Hello {
     pub kernel: KernelKind,
     /// Release and version of that kernel.
     pub uname: String,
-    /// Whether the host's kernel can do GRE.
-    pub gre: bool,
-    /// Whether the host's kernel can do ESP.
-    pub esp: bool,
+    /// What the machine's own kernel can do, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Abilities>,
     /// CLOCK_MONOTONIC of the machine, as in the stamps of frames, when this was written.
     pub monotonic_ns: u64,
     /// From the start of the agent in the container to this message.

@@ -14,9 +14,10 @@ use crate::agent::{KernelChoice, MacAddress, RouterArgs, run_guest_init, run_rou
 use crate::evidence::FileError;
 use crate::images::{self, State, Wanted};
 use crate::report::Reporter;
+use crate::run::inside::run_lab;
 use crate::subject::{Release, Subject};
 use crate::world::real::Routers;
-use crate::world::real::container::ContainerLab;
+use crate::world::real::container::Containers;
 use crate::world::{Driver, LabError};
 use crate::{docker, doctor, place, prune, store};
 
@@ -34,7 +35,7 @@ enum AgentPart {
         /// Hardware address of the router's interface.
         #[arg(long)]
         mac: MacAddress,
-        /// Whose kernel: auto, host, lab.
+        /// Whose kernel: auto, host, lab, guest.
         #[arg(long, default_value = "auto")]
         kernel: KernelChoice,
         /// Memory of the lab's kernel, in mebibytes.
@@ -47,6 +48,14 @@ enum AgentPart {
         /// As on the command line of `dmvpn-peer`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+    /// First process of a guest in which the harness itself runs cases.
+    LabInit {
+        /// The folder with the order, which results go to.
+        folder: PathBuf,
+        /// Words that the kernel adds of its own accord.
+        #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
     },
     /// First process of the lab's kernel in a container.
     GuestInit {
@@ -65,6 +74,7 @@ pub(super) fn agent(args: &AgentArgs) -> ExitCode {
             dmvpn_peer::cli::main(std::iter::once("dmvpn-peer".into()).chain(arguments.iter().cloned()))
         }
         AgentPart::GuestInit { .. } => run_guest_init(),
+        AgentPart::LabInit { folder, .. } => run_lab(folder),
     }
 }
 
@@ -157,7 +167,7 @@ impl<'r> ContainerRouters<'r> {
 
 impl Routers for ContainerRouters<'_> {
     fn lab(&mut self, players: &[Subject]) -> Result<Box<dyn Driver>, LabError> {
-        let lab = ContainerLab::new(Arc::clone(&self.interrupted))?;
+        let lab = Containers::lab(Arc::clone(&self.interrupted))?;
         let wanted: Vec<Wanted> = players
             .iter()
             .filter_map(|player| match player {
@@ -187,4 +197,27 @@ impl Routers for ContainerRouters<'_> {
         self.reporter.progress().phase("Booting", &format!("routers for {}", names.join(", ")));
         Ok(Box::new(lab))
     }
+}
+
+/// TEMPORARY
+pub(super) fn guest_assets(
+    cells: &[crate::run::plan::Cell<'_>],
+    facts: &mut BTreeMap<String, String>,
+) -> Result<crate::run::guests::Assets, LabError> {
+    let cache = crate::place::cache()?;
+    let kernel = std::fs::read_dir(cache.join("kernel")).unwrap().next().unwrap().unwrap().path().join("linux");
+    let mut roots = BTreeMap::new();
+    for (_, subject) in cells.iter().flat_map(|cell| cell.cast.players()) {
+        if let Subject::Router(implementation, release) = subject {
+            let name = format!("{}-{}", implementation.image.recipe, release.version);
+            let found = std::fs::read_dir(cache.join("roots"))
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .find(|p| p.file_name().unwrap().to_string_lossy().starts_with(&name))
+                .unwrap();
+            roots.insert(format!("{}:{}", implementation.image.recipe, release.version), found);
+        }
+    }
+    facts.insert("guest kernel".into(), kernel.display().to_string());
+    Ok(crate::run::guests::Assets { kernel, roots })
 }

@@ -37,6 +37,16 @@ impl Run {
         Ok(Run { path, redactor, warnings })
     }
 
+    /// A directory that another process has made, to add cases to.
+    pub fn existing(path: &Path, redactor: Redactor) -> Run {
+        Run { path: path.to_owned(), redactor, warnings: Vec::new() }
+    }
+
+    /// The directory of a case that has been written already.
+    pub fn written(&self, path: &Path) -> CaseDir {
+        CaseDir::at(path.to_owned(), self.redactor.clone())
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path

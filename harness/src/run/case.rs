@@ -13,7 +13,7 @@ use crate::agent::EXECUTABLE;
 use crate::expect::Env;
 use crate::subject::{Implementation, Release, Subject, render};
 use crate::suite::{Case, Span, Spanned, Step, Suite, VerdictOnFail};
-use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict, cause};
+use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict};
 use crate::world::fabric::{InProcess, Player};
 use crate::world::link::{Impairment, Share};
 use crate::world::timeline::{Timeline, What};
@@ -244,16 +244,6 @@ impl<'a> CaseRun<'a> {
 
     /// The lab's own failure: an error with the last words of the nodes, never a word about conformance.
     fn lab_verdict(&self, error: &LabError) -> Verdict {
-        let cause = match error {
-            LabError::NodeDied { .. } => cause::NODE_DIED.to_owned(),
-            LabError::Timeout(_) => cause::TIMEOUT.to_owned(),
-            LabError::Interrupted => cause::INTERRUPTED.to_owned(),
-            LabError::Environment { cause, .. } => cause.clone(),
-            LabError::Router { .. } => "router.order".to_owned(),
-            LabError::Flood { .. } => "flood".to_owned(),
-            LabError::Suite(_) => "suite".to_owned(),
-            LabError::Internal(_) => "harness.internal".to_owned(),
-        };
         let timeline = &self.world.fabric.timeline;
         let failure = Failure {
             actual: error.to_string(),
@@ -261,7 +251,7 @@ impl<'a> CaseRun<'a> {
             log_tail: log_tails(timeline, timeline.end()),
             ..Failure::default()
         };
-        Verdict::error(cause, error.reason()).with_failure(failure)
+        Verdict::error(error.cause(), error.reason()).with_failure(failure)
     }
 
     /// Carries out a list of steps, up to the first that is not satisfied.

@@ -1,4 +1,5 @@
-//! Runs the cells of a plan: simulated ones side by side, real ones suite by suite on routers that stay up.
+//! Runs the cells of a plan: simulated ones side by side, real ones suite by suite on routers that stay up, in this
+//! process or in guests.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant as Wall};
 
 use super::case::{CaseRun, Leavings, Settings};
 use super::divergence::{self, Divergence};
+use super::guests::Guests;
 use super::keep::{self, Keep};
 use super::plan::Cell;
 use crate::evidence::Run;
@@ -33,7 +35,7 @@ pub struct Context<'r> {
     pub divergences: &'r [Divergence],
     /// Set by SIGINT and SIGTERM.
     pub interrupted: Arc<AtomicBool>,
-    /// Simulated cases at a time.
+    /// Simulated cases, and guests, at a time.
     pub jobs: usize,
     /// Stop after so many failures.
     pub max_fail: Option<usize>,
@@ -47,46 +49,102 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
+/// What is known about the cells so far.
+pub(super) struct Tally<'c> {
+    context: &'c Context<'c>,
+    results: Vec<Mutex<Option<CaseResult>>>,
+    failures: AtomicUsize,
+}
+
+impl<'c> Tally<'c> {
+    /// What all cases of the run share.
+    pub(super) fn context(&self) -> &'c Context<'c> {
+        self.context
+    }
+
+    fn new(cells: usize, context: &'c Context<'c>) -> Self {
+        Self { context, results: (0..cells).map(|_| Mutex::new(None)).collect(), failures: AtomicUsize::new(0) }
+    }
+
+    /// Keeps the result of a cell, and tells everyone.
+    pub(super) fn tell(&self, index: usize, result: CaseResult) {
+        if matches!(result.verdict.outcome, Outcome::Fail | Outcome::Xpass | Outcome::Error) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        self.context.tell(&Event::Verdict { case: Box::new(result.clone()) });
+        *lock(&self.results[index]) = Some(result);
+    }
+
+    /// Whether there is a result.
+    pub(super) fn has(&self, index: usize) -> bool {
+        lock(&self.results[index]).is_some()
+    }
+
+    /// False when the user, or enough failures, have ended the run.
+    pub(super) fn go_on(&self) -> bool {
+        !self.context.interrupted.load(Ordering::Relaxed)
+            && self.context.max_fail.is_none_or(|most| self.failures.load(Ordering::Relaxed) < most)
+    }
+
+    fn into_results(self) -> Vec<CaseResult> {
+        let whole = |slot: Mutex<Option<CaseResult>>| slot.into_inner().unwrap_or_else(|poison| poison.into_inner());
+        self.results.into_iter().filter_map(whole).collect()
+    }
+}
+
+/// Who runs the cells of world `real`.
+pub enum Real<'r> {
+    /// This process, with routers under the real clock or in the guest that it is in.
+    Here(&'r mut dyn Routers),
+    /// Guests, in each of which this executable runs a share of the cells.
+    Guests(&'r mut Guests<'r>),
+}
+
 /// Runs all cells and returns their results in the order of the plan. What an interrupt or `max_fail` left out is not
 /// among them.
-pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, routers: &mut dyn Routers) -> Vec<CaseResult> {
-    let results: Vec<Mutex<Option<CaseResult>>> = cells.iter().map(|_| Mutex::new(None)).collect();
-    let failures = AtomicUsize::new(0);
-    let tell = |index: usize, result: CaseResult| {
-        if matches!(result.verdict.outcome, Outcome::Fail | Outcome::Xpass | Outcome::Error) {
-            failures.fetch_add(1, Ordering::Relaxed);
-        }
-        context.tell(&Event::Verdict { case: Box::new(result.clone()) });
-        *lock(&results[index]) = Some(result);
+pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, real: &mut Real<'_>) -> Vec<CaseResult> {
+    let tally = Tally::new(cells.len(), context);
+    let of = |world: WorldKind| -> Vec<usize> {
+        let unknown = |index: &usize| cells[*index].world == world && cells[*index].known.is_none();
+        (0..cells.len()).filter(unknown).collect()
     };
-    let go_on = || {
-        !context.interrupted.load(Ordering::Relaxed)
-            && context.max_fail.is_none_or(|most| failures.load(Ordering::Relaxed) < most)
-    };
+    for index in (0..cells.len()).filter(|index| cells[*index].known.is_some()) {
+        tally.tell(index, judged(&cells[index], context, None));
+    }
+    simulate(cells, &of(WorldKind::Sim), &tally);
+    let indices = of(WorldKind::Real);
+    match real {
+        Real::Here(routers) => run_here(cells, &indices, &tally, *routers),
+        Real::Guests(guests) => guests.run(cells, &indices, &tally),
+    }
+    tally.into_results()
+}
 
-    let simulated: Vec<usize> = (0..cells.len()).filter(|index| cells[*index].world == WorldKind::Sim).collect();
+/// Simulated cells, side by side.
+fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
+    let context = tally.context;
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..context.jobs.clamp(1, simulated.len().max(1)) {
+        for _ in 0..context.jobs.clamp(1, indices.len().max(1)) {
             scope.spawn(|| {
-                while let Some(index) = simulated.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| go_on()) {
+                while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| tally.go_on()) {
                     let mut driver = Sim::new(Arc::clone(&context.interrupted));
-                    tell(*index, run_cell(&cells[*index], context, &mut driver));
+                    tally.tell(*index, run_cell(&cells[*index], context, &mut driver));
                 }
             });
         }
     });
+}
 
+/// Cells with routers, one after the other.
+fn run_here(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>, routers: &mut dyn Routers) {
+    let context = tally.context;
     let mut lab: Option<(_, Box<dyn Driver>)> = None;
-    for index in (0..cells.len()).filter(|index| cells[*index].world == WorldKind::Real) {
-        if !go_on() {
+    for index in indices.iter().copied() {
+        if !tally.go_on() {
             break;
         }
         let cell = &cells[index];
-        if cell.known.is_some() {
-            tell(index, judged(cell, context, None));
-            continue;
-        }
         // One set of routers per subject, peer and suite: booted once, reset between cases.
         let key = cell.lab_key();
         if lab.as_ref().is_none_or(|(current, _)| *current != key) {
@@ -94,17 +152,15 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, routers: &mut dyn Rout
             match routers.lab(&routers_of(&cells[index..], &key)) {
                 Ok(driver) => lab = Some((key, driver)),
                 Err(error) => {
-                    tell(index, judged(cell, context, Some(&error)));
+                    tally.tell(index, judged(cell, context, Some(&error)));
                     continue;
                 }
             }
         }
         if let Some((_, driver)) = &mut lab {
-            tell(index, run_cell(cell, context, driver.as_mut()));
+            tally.tell(index, run_cell(cell, context, driver.as_mut()));
         }
     }
-    drop(lab);
-    results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(|poison| poison.into_inner())).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -113,7 +169,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Context<'_> {
-    fn tell(&self, event: &Event) {
+    /// Tells everyone what has happened.
+    pub(super) fn tell(&self, event: &Event) {
         if let Err(error) = self.reporter.event(event) {
             self.problem(error.to_string());
         }
@@ -129,7 +186,7 @@ impl Context<'_> {
 }
 
 /// A cell that is judged without being run.
-fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> CaseResult {
+pub(super) fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabError>) -> CaseResult {
     let verdict = match (error, &cell.known) {
         (Some(error), _) => not_run(error),
         (None, Some(known)) => known.clone(),
@@ -151,9 +208,6 @@ fn routers_of(cells: &[Cell<'_>], key: &(String, String, &str)) -> Vec<Subject> 
 }
 
 fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> CaseResult {
-    if cell.known.is_some() {
-        return judged(cell, context, None);
-    }
     context.tell(&Event::CaseStart { id: cell.id(), variant: variant(cell) });
     #[allow(clippy::disallowed_methods, reason = "how long a case took by the clock on the wall is part of its result")]
     let began = Wall::now();
@@ -198,11 +252,7 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
 
 /// The verdict on a case that could not even begin.
 fn not_run(error: &LabError) -> Verdict {
-    let cause = match error {
-        LabError::Environment { cause, .. } => cause.as_str(),
-        _ => "lab",
-    };
-    Verdict::error(cause, error.reason())
+    Verdict::error(error.cause(), error.reason())
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
@@ -211,7 +261,7 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Cells of one run that differ only in who plays are variants of the case: `frr:10.3`, `frr:10.3+dmvpn-peer:0.1.0`.
-fn variant(cell: &Cell<'_>) -> Option<String> {
+pub(super) fn variant(cell: &Cell<'_>) -> Option<String> {
     match (&cell.cast.subject, &cell.cast.peer) {
         (Subject::BuiltIn, Subject::BuiltIn) => None,
         (subject, Subject::BuiltIn) => Some(subject.id()),

@@ -12,7 +12,7 @@ use crate::world::link::Fate;
 use crate::world::timeline::What;
 
 /// Which evidence stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 pub enum Keep {
     /// Of every case.
     #[default]

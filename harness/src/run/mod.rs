@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! selection x subjects -> plan -> execute -> CaseRun (steps, control, teardown) -> divergences -> evidence, results
+//!                                    |          ^
+//!                                  guests ==> inside      routers under a virtual clock: cells run in guest kernels
 //! ```
 
 pub mod case;
@@ -9,6 +11,8 @@ pub mod cast;
 pub mod compose;
 pub mod divergence;
 pub mod execute;
+pub mod guests;
+pub mod inside;
 pub mod keep;
 pub mod nodes;
 pub mod plan;

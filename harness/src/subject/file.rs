@@ -41,6 +41,11 @@ pub struct Implementation {
     pub kill: Vec<Value>,
     /// Tells whether a started node is ready: all must succeed.
     pub ready: Vec<Value>,
+    /// Slack of its processes' timers under a virtual clock, in microseconds. For daemons that wait in whole milliseconds
+    /// rounded down and then spin until their timer is due, which a clock that stands still while they spin would never let
+    /// happen.
+    #[serde(default)]
+    pub timer_slack_us: u64,
     /// Processes whose end is expected by `stop` and `kill`.
     pub processes: Vec<String>,
     /// Tells the version of what really runs: its output must have the release's version in it.

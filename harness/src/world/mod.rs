@@ -3,7 +3,8 @@
 //! ```text
 //!   runner --> World { Fabric, Driver }
 //!                      |        +-- Sim        virtual clock, nobody outside
-//!                      |        +-- Container  real clock, routers in containers          (trait Driver)
+//!                      |        +-- real::lab  routers in containers, real clock; or in namespaces of the guest
+//!                      |                       that the harness is in, virtual clock       (trait Driver)
 //!                      +-- stations, links, impairments, the record of the case
 //! ```
 //!
@@ -28,6 +29,7 @@ use dmvpn_core::time::Instant;
 use crate::agent::protocol::{Action, Outcome};
 use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
+use crate::verdict::cause;
 use fabric::Fabric;
 use timeline::What;
 
@@ -94,6 +96,20 @@ impl LabError {
         }
     }
 
+    /// The word for machines, the same whether it happened before a case or during it.
+    pub fn cause(&self) -> &str {
+        match self {
+            LabError::NodeDied { .. } => cause::NODE_DIED,
+            LabError::Environment { cause, .. } => cause,
+            LabError::Router { .. } => "router.order",
+            LabError::Flood { .. } => "flood",
+            LabError::Suite(_) => "suite",
+            LabError::Timeout(_) => cause::TIMEOUT,
+            LabError::Interrupted => cause::INTERRUPTED,
+            LabError::Internal(_) => "harness.internal",
+        }
+    }
+
     /// Something that the machine does not have or allow.
     pub fn environment(cause: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
         LabError::Environment { cause: cause.into(), problem: problem.into(), remedy: remedy.into() }
@@ -147,7 +163,7 @@ pub enum Arrival {
 /// Routers are addressed by the name of their node and live as long as the driver, over many cases. World `real` has
 /// drivers that differ in where routers live and whose clock they run on; nothing above this trait knows.
 pub trait Driver {
-    /// The word in results: `sim`, `container`.
+    /// The word in results: `sim`, `container`, `guest`.
     fn name(&self) -> &'static str;
 
     /// Whose time it is.

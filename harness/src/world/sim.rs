@@ -13,7 +13,7 @@ use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 
 /// Where virtual time begins for captures: 2026-01-01T00:00:00Z, the same in every run.
-const EPOCH_NS: u64 = 1_767_225_600 * 1_000_000_000;
+pub const EPOCH_NS: u64 = 1_767_225_600 * 1_000_000_000;
 
 /// A clock that is set instead of read, and nobody outside.
 #[derive(Debug)]

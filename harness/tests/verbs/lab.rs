@@ -9,7 +9,7 @@ use dmvpn_lab::report::{Options, Reporter, Streams, Terminal};
 use dmvpn_lab::run::case::{CaseRun, Leavings, Settings};
 use dmvpn_lab::run::cast::Cast;
 use dmvpn_lab::run::divergence::Divergence;
-use dmvpn_lab::run::execute::{Context, execute};
+use dmvpn_lab::run::execute::{Context, Real, execute};
 use dmvpn_lab::run::keep::Keep;
 use dmvpn_lab::run::plan::{Cell, Wanted, plan};
 use dmvpn_lab::subject::Subject;
@@ -97,7 +97,7 @@ pub(crate) fn run_cells(
         max_fail: None,
         problems: Mutex::new(Vec::new()),
     };
-    let results = execute(cells, &context, routers);
+    let results = execute(cells, &context, &mut Real::Here(routers));
     assert!(context.problems.into_inner().unwrap().is_empty());
     results
 }

@@ -45,6 +45,11 @@ impl Port {
         }
     }
 
+    /// Its number in the lab.
+    pub(super) fn index(&self) -> u8 {
+        self.router[5]
+    }
+
     /// The hardware address of the router.
     pub(super) fn router_mac(&self) -> Mac {
         self.router

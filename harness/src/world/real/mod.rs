@@ -2,6 +2,9 @@
 
 pub mod container;
 mod ethernet;
+pub mod lab;
+pub mod machine;
+pub mod namespace;
 
 use super::{Driver, LabError};
 use crate::subject::Subject;
@@ -14,4 +17,19 @@ pub trait Routers {
     /// # Errors
     /// What the machine lacks, with the remedy.
     fn lab(&mut self, players: &[Subject]) -> Result<Box<dyn Driver>, LabError>;
+}
+
+/// Routers need this very executable as their agent, whatever libc they have.
+///
+/// # Errors
+/// `harness.dynamic` if it is not linked statically.
+fn require_static() -> Result<(), LabError> {
+    if cfg!(target_feature = "crt-static") {
+        return Ok(());
+    }
+    Err(LabError::environment(
+        "harness.dynamic",
+        "this executable is linked dynamically and can not be the agent of a router",
+        "start it as `cargo lab`, which links it statically (.cargo/config.toml)",
+    ))
 }
