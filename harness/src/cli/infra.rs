@@ -1,24 +1,18 @@
-//! `cargo lab agent`, `doctor`, `prune`: the machine and what is on it; routers for runs.
+//! `cargo lab agent`, `doctor`, `prune`: the machine and what is on it.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
 
 use super::{Trouble, out};
 use crate::agent::{KernelChoice, MacAddress, RouterArgs, run_guest_init, run_router};
 use crate::evidence::FileError;
-use crate::images::{self, State, Wanted};
-use crate::report::Reporter;
+use crate::images::Wanted;
 use crate::run::inside::run_lab;
-use crate::subject::{Release, Subject};
-use crate::world::real::Routers;
-use crate::world::real::container::Containers;
-use crate::world::{Driver, LabError};
+use crate::subject::Release;
+use crate::world::LabError;
 use crate::{docker, doctor, place, prune, store};
 
 /// The part that works inside routers.
@@ -144,80 +138,4 @@ pub(super) fn file_trouble(error: &FileError) -> Trouble {
         error.to_string(),
         "choose another place with --out DIR",
     ))
-}
-
-/// Labs of containers, with images built when they are missing.
-pub(super) struct ContainerRouters<'r> {
-    root: PathBuf,
-    reporter: &'r Reporter,
-    interrupted: Arc<AtomicBool>,
-    facts: BTreeMap<String, String>,
-}
-
-impl<'r> ContainerRouters<'r> {
-    pub(super) fn new(root: &Path, reporter: &'r Reporter, interrupted: Arc<AtomicBool>) -> Self {
-        Self { root: root.to_owned(), reporter, interrupted, facts: BTreeMap::new() }
-    }
-
-    /// What was found out about engine and images, for the record of the run.
-    pub(super) fn facts(&self) -> BTreeMap<String, String> {
-        self.facts.clone()
-    }
-}
-
-impl Routers for ContainerRouters<'_> {
-    fn lab(&mut self, players: &[Subject]) -> Result<Box<dyn Driver>, LabError> {
-        let lab = Containers::lab(Arc::clone(&self.interrupted))?;
-        let wanted: Vec<Wanted> = players
-            .iter()
-            .filter_map(|player| match player {
-                Subject::BuiltIn => None,
-                Subject::Router(implementation, release) => Some(wanted(&implementation.image.recipe, release)),
-            })
-            .collect();
-        if !wanted.is_empty() {
-            let images = block_on(async {
-                let docker = docker::connect().await?;
-                if let Ok(version) = docker.version().await {
-                    let version = version.version.unwrap_or_default();
-                    self.facts.insert("docker".to_owned(), version);
-                }
-                let plan = images::plan(&docker, &self.root, &wanted).await?;
-                if images::build(&docker, &plan, self.reporter.progress()).await?.is_empty() {
-                    return Ok::<_, LabError>(plan);
-                }
-                images::plan(&docker, &self.root, &wanted).await
-            })??;
-            for image in images.into_iter().filter(|image| image.state == State::Current) {
-                let id = image.id.unwrap_or_default();
-                self.facts.insert(format!("image {}", image.tag), id);
-            }
-        }
-        let names: Vec<String> = players.iter().map(Subject::id).collect();
-        self.reporter.progress().phase("Booting", &format!("routers for {}", names.join(", ")));
-        Ok(Box::new(lab))
-    }
-}
-
-/// TEMPORARY
-pub(super) fn guest_assets(
-    cells: &[crate::run::plan::Cell<'_>],
-    facts: &mut BTreeMap<String, String>,
-) -> Result<crate::run::guests::Assets, LabError> {
-    let cache = crate::place::cache()?;
-    let kernel = std::fs::read_dir(cache.join("kernel")).unwrap().next().unwrap().unwrap().path().join("linux");
-    let mut roots = BTreeMap::new();
-    for (_, subject) in cells.iter().flat_map(|cell| cell.cast.players()) {
-        if let Subject::Router(implementation, release) = subject {
-            let name = format!("{}-{}", implementation.image.recipe, release.version);
-            let found = std::fs::read_dir(cache.join("roots"))
-                .unwrap()
-                .map(|e| e.unwrap().path())
-                .find(|p| p.file_name().unwrap().to_string_lossy().starts_with(&name))
-                .unwrap();
-            roots.insert(format!("{}:{}", implementation.image.recipe, release.version), found);
-        }
-    }
-    facts.insert("guest kernel".into(), kernel.display().to_string());
-    Ok(crate::run::guests::Assets { kernel, roots })
 }

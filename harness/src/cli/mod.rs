@@ -10,6 +10,7 @@ mod explain;
 mod images;
 mod infra;
 mod list;
+mod real;
 mod run;
 
 use std::io::Write;

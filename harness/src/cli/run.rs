@@ -4,27 +4,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant as Wall};
+use std::time::Instant as Wall;
 
 use clap::{Args, ValueEnum};
 
 use super::infra;
 use super::list::SelectionArgs;
+use super::real::{ContainerRouters, RealArgs, RealWorld};
 use super::{Place, Trouble, root, suites};
 use crate::evidence::{Redactor, Run};
 use crate::report::{ColorChoice, FormatSpec, Options, Reporter, Streams, Verbosity};
 use crate::run::case::Settings;
 use crate::run::divergence;
 use crate::run::execute::{Context, Real, environment, execute};
-use crate::run::guests::Guests;
 use crate::run::keep::{Keep, secrets_of};
 use crate::run::plan::{self, plan};
 use crate::subject::{self, Implementation, Subject};
+use crate::suite::WorldKind;
 use crate::suite::select::select_by;
-use crate::suite::{ClockKind, WorldKind};
 use crate::verdict::{Event, Interrupt, Policy, RunResult, SCHEMA};
-use crate::world::real::machine::{self, GuestClock};
-use crate::world::sim::EPOCH_NS;
 
 /// What to run, against whom, and how to tell.
 #[derive(Debug, Args)]
@@ -46,16 +44,8 @@ pub(super) struct RunArgs {
     /// Only cases that are played in this world. `sim`: in process, virtual clock. `real`: among routers.
     #[arg(long, value_enum)]
     world: Option<WorldArg>,
-    /// Where real routers run. `guest`: in the lab's own kernel, an ordinary process, under a virtual clock. `container`:
-    /// in containers, under the real one. By default in guests where this machine can, else in containers.
-    #[arg(long, value_enum)]
-    driver: Option<DriverArg>,
-    /// Whose time real routers live in; virtual by default in guests. Containers have the real one only.
-    #[arg(long, value_enum)]
-    clock: Option<ClockArg>,
-    /// How many seconds of real time a case in a guest may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    wall_limit: u64,
+    #[command(flatten)]
+    real: RealArgs,
     /// Seed of every random choice.
     #[arg(long)]
     seed: Option<u64>,
@@ -108,58 +98,6 @@ enum WorldArg {
     Real,
 }
 
-/// Where real routers run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DriverArg {
-    /// In containers.
-    Container,
-    /// In the lab's own kernel.
-    Guest,
-}
-
-/// Whose time it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ClockArg {
-    /// Time that jumps over everything in which nothing happens.
-    Virtual,
-    /// Time that passes.
-    Real,
-}
-
-/// How world `real` is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RealWorld {
-    driver: DriverArg,
-    clock: ClockKind,
-}
-
-impl RealWorld {
-    /// From what the user says, and what this machine can.
-    fn choose(args: &RunArgs) -> Result<Self, Trouble> {
-        let driver = match args.driver {
-            Some(DriverArg::Guest) => {
-                machine::check()?;
-                DriverArg::Guest
-            }
-            Some(DriverArg::Container) => DriverArg::Container,
-            None if machine::check().is_ok() => DriverArg::Guest,
-            None => DriverArg::Container,
-        };
-        let clock = match (driver, args.clock) {
-            (DriverArg::Guest, None | Some(ClockArg::Virtual)) => ClockKind::Virtual,
-            (DriverArg::Container, Some(ClockArg::Virtual)) => {
-                return Err(Trouble::Usage(miette::miette!(
-                    help =
-                        "leave --clock out, or use `--driver guest` (`cargo lab doctor` says whether it can run here)",
-                    "containers stand on the machine's kernel and have its clock"
-                )));
-            }
-            _ => ClockKind::Real,
-        };
-        Ok(Self { driver, clock })
-    }
-}
-
 pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Result<ExitCode, Trouble> {
     #[allow(clippy::disallowed_methods, reason = "how long a run took by the clock on the wall is part of its record")]
     let began = Wall::now();
@@ -178,7 +116,7 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         None => &[WorldKind::Sim, WorldKind::Real],
     };
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
-    let real = RealWorld::choose(args)?;
+    let real = RealWorld::choose(&args.real)?;
     let wanted =
         plan::Wanted { subjects: &subjects, peer: &peer, implementations: &implementations, worlds, clock: real.clock };
     let plan = plan(&selection, wanted).map_err(super::mistakes)?;
@@ -249,24 +187,12 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         let what = format!("{} case(s) that are not for this world (see `cargo lab list`)", plan.elsewhere.len());
         reporter.progress().phase("Leaving out", &what);
     }
-    let mut routers = infra::ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
-    let mut guests;
+    let mut routers = ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
     let suites_folder = place.suites.map_or_else(|| root.join("suites"), Path::to_owned);
-    let in_guests = real.driver == DriverArg::Guest && plan.cells.iter().any(|cell| cell.world == WorldKind::Real);
-    let mut who = if in_guests {
-        guests = Guests {
-            root: &root,
-            suites: &suites_folder,
-            assets: infra::guest_assets(&plan.cells, &mut result.environment)?,
-            clock: match real.clock {
-                ClockKind::Virtual => GuestClock::Virtual { start_ns: EPOCH_NS },
-                ClockKind::Real => GuestClock::Real,
-            },
-            wall_limit: Duration::from_secs(args.wall_limit),
-        };
-        Real::Guests(&mut guests)
-    } else {
-        Real::Here(&mut routers)
+    let guests = real.guests(&plan.cells, &root, &suites_folder, &reporter, &mut result.environment)?;
+    let mut who = match &guests {
+        Some(guests) => Real::Guests(guests),
+        None => Real::Here(&mut routers),
     };
     for _ in 0..args.repeat {
         result.cases.extend(execute(&plan.cells, &context, &mut who));

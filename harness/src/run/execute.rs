@@ -97,7 +97,7 @@ pub enum Real<'r> {
     /// This process, with routers under the real clock or in the guest that it is in.
     Here(&'r mut dyn Routers),
     /// Guests, in each of which this executable runs a share of the cells.
-    Guests(&'r mut Guests<'r>),
+    Guests(&'r Guests<'r>),
 }
 
 /// Runs all cells and returns their results in the order of the plan. What an interrupt or `max_fail` left out is not

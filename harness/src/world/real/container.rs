@@ -21,15 +21,9 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::UnboundedSender;
 
-<<<<<<< HEAD
-use super::ethernet::{Meaning, Port};
-use crate::agent::EXECUTABLE;
-use crate::agent::protocol::{Action, Decoder, Event, Hello, Message, Request};
-=======
 use super::lab::{BOOT_PATIENCE, Carrier, Island, Lab, Manner, Mouth, Opening};
 use crate::agent::protocol::{Action, Message, Request};
 use crate::agent::{EXECUTABLE, MacAddress};
->>>>>>> bd000f3 (Run cells with real routers in guests under a virtual clock)
 use crate::docker;
 use crate::suite::ClockKind;
 use crate::world::LabError;
@@ -131,11 +125,7 @@ async fn open(image: &str, tag: &str, mac: MacAddress) -> Result<(ContainerAsync
     };
     let executable = std::env::current_exe().map_err(|error| LabError::internal(format!("who am I: {error}")))?;
     let request = GenericImage::new(image, tag)
-<<<<<<< HEAD
-        .with_cmd([EXECUTABLE, "agent", "router", "--mac", &mac])
-=======
         .with_cmd([EXECUTABLE, "agent", "router", "--mac", &mac.to_string()])
->>>>>>> bd000f3 (Run cells with real routers in guests under a virtual clock)
         .with_copy_to(CopyTargetOptions::new(EXECUTABLE).with_mode(0o755), CopyDataSource::File(executable))
         .with_open_stdin(true)
         .with_network("none")
