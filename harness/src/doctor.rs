@@ -3,6 +3,8 @@
 //! Every check looks and changes nothing. A check that is not met is no error: it takes away a world, or makes
 //! something slower, and says which.
 
+mod guest;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -72,16 +74,22 @@ pub async fn examine(root: Option<&Path>) -> Result<Report, LabError> {
     let (checkout, root) = checkout(root);
     let (engine, docker) = engine().await;
     let mut checks = vec![machine(std::env::consts::OS, std::env::consts::ARCH), checkout, engine];
+    let wanted = root.as_ref().map(|root| wanted(root));
     if let Some(docker) = &docker {
         checks.extend(engine_disk(docker).await);
-        checks.push(match root {
-            Some(root) => routers(docker, &root).await,
-            None => Check::unmet("images", "not known without the checkout", "no router can be started", None),
+        checks.push(match (&root, &wanted) {
+            (Some(root), Some(Ok(wanted))) => routers(docker, root, wanted).await,
+            (_, Some(Err(check))) => check.clone(),
+            _ => Check::unmet("images", "not known without the checkout", "no router can be started", None),
         });
         checks.push(bases(docker).await);
         checks.push(leftovers(docker).await);
     }
-    checks.extend([host_kernel(), executable(), raw_sockets(), cache(), tshark()]);
+    checks.extend([guest::memory(), guest::system_calls(), guest::cache()]);
+    if let (Some(root), Some(Ok(wanted))) = (&root, &wanted) {
+        checks.push(guest::assets(root, wanted, docker.is_some()));
+    }
+    checks.extend([host_kernel(), executable(), raw_sockets(), tshark()]);
     let worlds = worlds(&checks);
     Ok(Report { schema: 1, checks, worlds })
 }
@@ -112,7 +120,10 @@ fn machine(os: &str, arch: &str) -> Check {
             "machine",
             found,
             "the lab's kernel is for x86_64 Linux: no routers under test",
-            Some("use world `sim`, or an x86_64 Linux machine".to_owned()),
+            Some(
+                "use world `sim`, which runs everywhere; for routers an engine on an x86_64 Linux machine (DOCKER_HOST)"
+                    .to_owned(),
+            ),
         ),
     }
 }
@@ -158,21 +169,21 @@ fn disk(free: u64, folder: &str) -> Check {
     Check::unmet("disk", found, "too little to build the kernel, which needs 4 GB", Some(remedy))
 }
 
-/// The images of all implementations that the checkout describes.
-async fn routers(docker: &Docker, root: &Path) -> Check {
-    let folder = root.join("suites/impls");
-    let known = match subject::find_all(&folder) {
-        Ok(known) => known,
-        Err(report) => {
-            let remedy = "`cargo lab check` tells more".to_owned();
-            return Check::unmet("images", report.to_string(), "no implementation can be tested", Some(remedy));
-        }
-    };
-    let wanted: Vec<Wanted> = known
+/// All versions of all implementations that the checkout describes.
+fn wanted(root: &Path) -> Result<Vec<Wanted>, Check> {
+    let known = subject::find_all(&root.join("suites/impls")).map_err(|report| {
+        let remedy = "`cargo lab check` tells more".to_owned();
+        Check::unmet("images", report.to_string(), "no implementation can be tested", Some(remedy))
+    })?;
+    let versions = known
         .iter()
-        .flat_map(|one| one.versions.iter().map(|it| Wanted::new(&one.image.recipe, &it.version, &it.suite)))
-        .collect();
-    match images::plan(docker, root, &wanted).await {
+        .flat_map(|one| one.versions.iter().map(|it| Wanted::new(&one.image.recipe, &it.version, &it.suite)));
+    Ok(versions.collect())
+}
+
+/// Their images.
+async fn routers(docker: &Docker, root: &Path, wanted: &[Wanted]) -> Check {
+    match images::plan(docker, root, wanted).await {
         Ok(images) => image_check(&images),
         Err(error) => Check::failed("images", error, "no implementation can be tested"),
     }
@@ -321,13 +332,6 @@ fn capabilities(status: &str) -> Check {
     )
 }
 
-fn cache() -> Check {
-    match place::cache() {
-        Ok(folder) => Check::met("cache", folder.display().to_string(), "logs of builds are kept there"),
-        Err(error) => Check::failed("cache", error, "no image can be built"),
-    }
-}
-
 /// Only for people who look into captures.
 fn tshark() -> Check {
     let version = find_program("tshark").and_then(|program| Command::new(program).arg("--version").output().ok());
@@ -348,9 +352,10 @@ fn tshark() -> Check {
 
 /// What follows for worlds.
 fn worlds(checks: &[Check]) -> Vec<Ability> {
-    let broken = |names: &[&str]| {
-        names.iter().find_map(|name| checks.iter().find(|check| check.name == *name).filter(|check| !check.ok))
-    };
+    // What is merely not built yet takes time and no world away.
+    let stops = |check: &&Check| !check.ok && !guest::can_be_built(check);
+    let broken =
+        |names: &[&str]| names.iter().find_map(|name| checks.iter().find(|check| check.name == *name).filter(stops));
     let ability = |world, driver, names: &[&str], because: &str| match broken(names) {
         None => Ability { world, driver, can: true, because: because.to_owned() },
         Some(check) => Ability { world, driver, can: false, because: format!("{}: {}", check.name, check.found) },
@@ -362,6 +367,12 @@ fn worlds(checks: &[Check]) -> Vec<Ability> {
             Some("container"),
             &["machine", "checkout", "engine", "cache"],
             "routers in containers, in real time",
+        ),
+        ability(
+            "real",
+            Some("guest"),
+            &["machine", "checkout", "cache", "memory", "system-calls", "guests"],
+            "routers in one process of yours, under a virtual clock",
         ),
     ]
 }

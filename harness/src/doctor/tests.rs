@@ -24,6 +24,7 @@ engine   --  no container engine answers  no routers in containers
 WORLD                BECAUSE
 sim             yes  everything in this process, under a virtual clock
 real/container  no   engine: no container engine answers
+real/guest      yes  routers in one process of yours, under a virtual clock
 
 What to do:
   engine: start it: `sudo x`
@@ -59,7 +60,8 @@ fn other_machines_have_the_simulator() {
     let checks = [machine("linux", "aarch64")];
     assert!(!checks[0].ok);
     let worlds = worlds(&checks);
-    assert!(worlds[0].can && !worlds[1].can);
+    assert!(worlds[0].can && !worlds[1].can && !worlds[2].can);
+    assert!(checks[0].remedy.as_ref().is_some_and(|remedy| remedy.contains("world `sim`")));
     assert_eq!(worlds[1].because, "machine: linux aarch64");
 }
 
@@ -107,6 +109,8 @@ fn static_files_ask_for_no_interpreter() {
 #[tokio::test]
 async fn this_machine_is_examined_without_an_error() {
     let report = examine(None).await.unwrap();
-    assert!(report.checks.iter().any(|check| check.name == "engine"));
+    for name in ["engine", "memory", "system-calls", "cache", "guests"] {
+        assert!(report.checks.iter().any(|check| check.name == name), "{name}: {report:?}");
+    }
     assert!(report.worlds[0].can, "{report:?}");
 }

@@ -46,6 +46,13 @@ pub struct Asset {
     pub estimate_s: u64,
 }
 
+impl Asset {
+    /// How long making it on this machine takes, roughly.
+    pub fn estimate(&self) -> Duration {
+        Duration::from_secs(self.estimate_s)
+    }
+}
+
 /// Assets as a table for people. `now`: seconds of the Unix clock.
 pub fn table(assets: &[Asset], now: i64) -> String {
     let line = |asset: &Asset| Line {
@@ -56,7 +63,7 @@ pub fn table(assets: &[Asset], now: i64) -> String {
         state: asset.state,
         octets: asset.octets,
         created: asset.created,
-        estimate: Duration::from_secs(asset.estimate_s),
+        estimate: asset.estimate(),
     };
     drawn("FOR GUESTS", assets.iter().map(line), now)
 }

@@ -26,8 +26,10 @@ use std::{
 
 use bollard::Docker;
 
+pub(crate) use kernel::missing_tools;
 pub(crate) use list::remove_half_made;
 pub use list::{Asset, Kind, table};
+pub(crate) use root::free;
 
 use crate::{
     docker,

@@ -31,8 +31,9 @@ const ROOM: u64 = 600_000_000;
 /// Left out as the Dockerfiles do: texts for people are half of some packages.
 const EXCLUDES: [&str; 4] = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*"];
 
-/// The kernel that images carry for containers; guests have it outside.
-const KERNEL_INSIDE: &str = "usr/lib/dmvpn-lab/linux";
+/// The kernel that images carry for containers (guests have it outside), and what bootstrapping takes over from this
+/// machine: no router is to know where it was made.
+const NOT_THE_ROUTERS: [&str; 3] = ["/usr/lib/dmvpn-lab/linux", "/etc/hostname", "/etc/resolv.conf"];
 
 /// The system of a version, as the recipe describes it.
 #[derive(Clone, Debug)]
@@ -234,11 +235,18 @@ fn system(part: &Path) -> Result<PathBuf, LabError> {
 /// Checks a system that has been unpacked, and writes down what it is.
 pub(super) fn finish(order: &Order, part: &Path, unpacked: Unpacked, how: &str) -> Result<(), LabError> {
     let fs = part.join("fs");
-    let kernel = fs.join(KERNEL_INSIDE);
     let mut octets = unpacked.octets;
-    if let Ok(meta) = fs::symlink_metadata(&kernel) {
-        fs::remove_file(&kernel).map_err(|error| trouble(&kernel, &error))?;
-        octets = octets.saturating_sub(meta.len());
+    for path in NOT_THE_ROUTERS.map(Path::new) {
+        // The folder as the router sees it: a link in it may lead anywhere on this machine.
+        let (Some(parent), Some(name)) = (path.parent().and_then(|parent| resolve(&fs, parent)), path.file_name())
+        else {
+            continue;
+        };
+        let file = parent.join(name);
+        if let Ok(meta) = fs::symlink_metadata(&file) {
+            fs::remove_file(&file).map_err(|error| trouble(&file, &error))?;
+            octets = octets.saturating_sub(if meta.is_file() { meta.len() } else { 0 });
+        }
     }
     let Wanted { recipe, version, suite } = &order.wanted;
     // A recipe has at least one package.

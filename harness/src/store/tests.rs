@@ -52,6 +52,7 @@ fn make(store: &Store, status: &str) -> Result<PathBuf, LabError> {
         (Symlink, "./etc/alternatives/ip", 0o777, "../../sbin/ip.real"),
         (Regular, "./var/lib/dpkg/status", 0o644, status),
         (Regular, "./usr/lib/dmvpn-lab/linux", 0o755, "a kernel"),
+        (Regular, "./etc/hostname", 0o644, "here"),
     ]);
     let unpacked = unpack::unpack(system.as_slice(), &part.join("fs")).unwrap();
     root::finish(&order, &part, unpacked, "image")?;
@@ -80,6 +81,7 @@ async fn a_root_that_is_there_is_found_and_its_list_tells_about_it() {
     assert_eq!((root.path.clone(), root.recipe.as_str(), root.version.as_str()), (goal.join("fs"), "r", "1.2"));
     assert!(goal.ends_with(format!("r-1.2-{}", root.content)), "{}", goal.display());
     assert!(!root.path.join("usr/lib/dmvpn-lab/linux").exists(), "guests have their kernel outside");
+    assert!(!root.path.join("etc/hostname").exists(), "a router is not this machine");
     let assets = store.list(&[wanted()]).unwrap();
     assert_eq!((assets[1].name.as_str(), assets[1].state), ("r:1.2", State::Current));
     assert_eq!(assets[1].package.as_deref(), Some("1:1.2-3+deb1"));
@@ -111,6 +113,24 @@ async fn a_root_without_its_daemon_is_refused_when_made_and_when_used() {
     assert_eq!(problem, "the root of r:1.2 has no /sbin/ip");
     assert!(remedy.contains("cargo lab images remove r:1.2"), "{remedy}");
     assert_eq!(states(&store)[1], is("r", State::Incomplete));
+}
+
+#[test]
+fn what_is_removed_from_a_root_is_in_the_root() {
+    let (folder, store) = place();
+    let outside = folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("hostname"), "of this machine").unwrap();
+    let order = root::Order::load(&store.checkout, &wanted()).unwrap();
+    let part = store.cache.join("part");
+    let system = unpack::tests::archive(&[
+        (Symlink, "./etc", 0o777, outside.to_str().unwrap()),
+        (Regular, "./var/lib/dpkg/status", 0o644, STATUS),
+    ]);
+    private_folder(&part.join("fs")).unwrap();
+    let unpacked = unpack::unpack(system.as_slice(), &part.join("fs")).unwrap();
+    assert!(root::finish(&order, &part, unpacked, "image").is_err(), "there is no daemon in it");
+    assert_eq!(fs::read_to_string(outside.join("hostname")).unwrap(), "of this machine");
 }
 
 #[test]
