@@ -165,7 +165,7 @@ fn root_asset(name: String, folder: PathBuf, state: State) -> Asset {
         state,
         created: created(&folder),
         path: folder,
-        package: record.as_ref().map(|record| record.package.clone()),
+        package: record.as_ref().and_then(|record| record.package.clone()),
         octets: record.map(|record| record.octets),
         estimate_s: if state.wants_building() { root::BOOTSTRAP_TIME.as_secs() } else { 0 },
     }

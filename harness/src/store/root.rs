@@ -39,7 +39,7 @@ const NOT_THE_ROUTERS: [&str; 3] = ["/usr/lib/dmvpn-lab/linux", "/etc/hostname",
 #[derive(Clone, Debug)]
 pub(super) struct Order {
     wanted: Wanted,
-    /// Packages to install; the first is the implementation itself, whose version must be the one that is wanted.
+    /// Packages to install.
     packages: Vec<String>,
     /// What must be there: absolute paths.
     needs: Vec<PathBuf>,
@@ -54,8 +54,8 @@ pub(super) struct Record {
     pub(super) recipe: String,
     pub(super) version: String,
     suite: String,
-    /// The version of the implementation's package.
-    pub(super) package: String,
+    /// The version of the implementation's package, if it comes as one.
+    pub(super) package: Option<String>,
     /// `image` or `mmdebstrap`.
     how: String,
     /// Octets in files.
@@ -74,7 +74,7 @@ impl Order {
             return Err(LabError::environment(
                 "recipe.packages",
                 format!("the recipe `{}` names no packages, and so no root can be made by it", wanted.recipe),
-                format!("write containers/{}/packages: the implementation's package first, one a line", wanted.recipe),
+                format!("write containers/{}/packages, one a line", wanted.recipe),
             ));
         }
         let needs = lines(&recipe, "needs");
@@ -95,6 +95,12 @@ impl Order {
     /// `frr:10.3`.
     pub(super) fn name(&self) -> String {
         format!("{}:{}", self.wanted.recipe, self.wanted.version)
+    }
+
+    /// The package of the implementation itself, whose version must be the one that is wanted: the first that is called
+    /// as the recipe, or begins so. None where the implementation does not come as a package.
+    fn implementation(&self) -> Option<&str> {
+        self.packages.iter().map(String::as_str).find(|package| package.starts_with(&self.wanted.recipe))
     }
 
     /// The hash as names have it.
@@ -249,17 +255,18 @@ pub(super) fn finish(order: &Order, part: &Path, unpacked: Unpacked, how: &str) 
         }
     }
     let Wanted { recipe, version, suite } = &order.wanted;
-    // A recipe has at least one package.
-    let package = order.packages.first().map(String::as_str).unwrap_or_default();
-    let has = package_version(&fs, package);
-    if !has.as_deref().is_some_and(|has| is_version(has, version)) {
-        let problem = match has {
-            Some(has) => format!("{suite} has {package} {has}, not {version}"),
-            None => format!("{package} is not installed in what was made of {suite}"),
-        };
-        let remedy = "the distribution's release has moved on: write its version in the implementation's file under \
-                      `suites/impls/`";
-        return Err(LabError::environment("root.version", problem, remedy));
+    let mut has = None;
+    if let Some(package) = order.implementation() {
+        has = package_version(&fs, package);
+        if !has.as_deref().is_some_and(|has| is_version(has, version)) {
+            let problem = match has {
+                Some(has) => format!("{suite} has {package} {has}, not {version}"),
+                None => format!("{package} is not installed in what was made of {suite}"),
+            };
+            let remedy = "the distribution's release has moved on: write its version in the implementation's file under \
+                          `suites/impls/`";
+            return Err(LabError::environment("root.version", problem, remedy));
+        }
     }
     order.complete(&fs, || format!("correct `packages` or `needs` in containers/{recipe}/ for {suite}"))?;
     let record = Record {
@@ -267,7 +274,7 @@ pub(super) fn finish(order: &Order, part: &Path, unpacked: Unpacked, how: &str) 
         recipe: recipe.clone(),
         version: version.clone(),
         suite: suite.clone(),
-        package: has.unwrap_or_default(),
+        package: has,
         how: how.to_owned(),
         octets,
         entries: unpacked.entries,

@@ -5,7 +5,7 @@ use tar::EntryType::{Directory, Regular, Symlink};
 use super::*;
 use crate::images::State;
 
-/// A checkout with a router `r`, and an empty cache.
+/// A checkout with a router `routed`, and an empty cache.
 fn place() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
@@ -14,9 +14,9 @@ fn place() -> (tempfile::TempDir, Store) {
         fs::write(path, text).unwrap();
     };
     write("kernel/Dockerfile", "FROM scratch\n");
-    write("r/Dockerfile", "FROM scratch\n");
-    write("r/packages", "# what\nrouted\niproute2\n");
-    write("r/needs", "# where\n/usr/sbin/routed\n/sbin/ip\n");
+    write("routed/Dockerfile", "FROM scratch\n");
+    write("routed/packages", "# what\niproute2\nrouted\n");
+    write("routed/needs", "# where\n/usr/sbin/routed\n/sbin/ip\n");
     let cache = folder.path().join("cache");
     fs::create_dir(&cache).unwrap();
     let store = Store::at(folder.path(), &cache);
@@ -24,7 +24,7 @@ fn place() -> (tempfile::TempDir, Store) {
 }
 
 fn wanted() -> Wanted {
-    Wanted::new("r", "1.2", "trixie")
+    Wanted::new("routed", "1.2", "trixie")
 }
 
 fn said(error: LabError) -> (String, String, String) {
@@ -74,35 +74,38 @@ fn is(name: &str, state: State) -> (String, State) {
 #[tokio::test]
 async fn a_root_that_is_there_is_found_and_its_list_tells_about_it() {
     let (_folder, store) = place();
-    assert_eq!(states(&store), [is("kernel", State::Missing), is("r", State::Missing)]);
+    assert_eq!(states(&store), [is("kernel", State::Missing), is("routed", State::Missing)]);
     let goal = make(&store, STATUS).unwrap();
     let progress = Progress::new(Box::new(io::sink()), crate::report::Terminal::FILE, crate::report::Verbosity::Quiet);
     let root = store.root(&wanted(), &progress).await.unwrap();
-    assert_eq!((root.path.clone(), root.recipe.as_str(), root.version.as_str()), (goal.join("fs"), "r", "1.2"));
-    assert!(goal.ends_with(format!("r-1.2-{}", root.content)), "{}", goal.display());
+    assert_eq!((root.path.clone(), root.recipe.as_str(), root.version.as_str()), (goal.join("fs"), "routed", "1.2"));
+    assert!(goal.ends_with(format!("routed-1.2-{}", root.content)), "{}", goal.display());
     assert!(!root.path.join("usr/lib/dmvpn-lab/linux").exists(), "guests have their kernel outside");
     assert!(!root.path.join("etc/hostname").exists(), "a router is not this machine");
     let assets = store.list(&[wanted()]).unwrap();
-    assert_eq!((assets[1].name.as_str(), assets[1].state), ("r:1.2", State::Current));
+    assert_eq!((assets[1].name.as_str(), assets[1].state), ("routed:1.2", State::Current));
     assert_eq!(assets[1].package.as_deref(), Some("1:1.2-3+deb1"));
     assert_eq!(assets[1].octets, Some(9 + STATUS.len() as u64));
 
     // Another recipe is another root; what was there is not touched.
-    fs::write(store.checkout.join("containers/r/packages"), "routed\n").unwrap();
-    assert_eq!(states(&store), [is("kernel", State::Missing), is("r", State::Outdated), is("r", State::Unused)]);
+    fs::write(store.checkout.join("containers/routed/packages"), "routed\n").unwrap();
+    assert_eq!(
+        states(&store),
+        [is("kernel", State::Missing), is("routed", State::Outdated), is("routed", State::Unused)]
+    );
     let removed = store.remove(&store.list(&[wanted()]).unwrap()).unwrap();
-    assert_eq!(removed, ["r:1.2"]);
-    assert_eq!(states(&store), [is("kernel", State::Missing), is("r", State::Missing)]);
+    assert_eq!(removed, ["routed:1.2"]);
+    assert_eq!(states(&store), [is("kernel", State::Missing), is("routed", State::Missing)]);
 }
 
 #[tokio::test]
 async fn a_root_without_its_daemon_is_refused_when_made_and_when_used() {
     let (_folder, store) = place();
-    fs::write(store.checkout.join("containers/r/needs"), "/usr/sbin/routed\n/usr/sbin/other\n").unwrap();
+    fs::write(store.checkout.join("containers/routed/needs"), "/usr/sbin/routed\n/usr/sbin/other\n").unwrap();
     let (cause, problem, remedy) = said(make(&store, STATUS).unwrap_err());
     assert_eq!(cause, "root.incomplete");
-    assert_eq!(problem, "the root of r:1.2 has no /usr/sbin/other");
-    assert!(remedy.contains("containers/r/"), "{remedy}");
+    assert_eq!(problem, "the root of routed:1.2 has no /usr/sbin/other");
+    assert!(remedy.contains("containers/routed/"), "{remedy}");
 
     let (_folder, store) = place();
     let goal = make(&store, STATUS).unwrap();
@@ -110,9 +113,9 @@ async fn a_root_without_its_daemon_is_refused_when_made_and_when_used() {
     let progress = Progress::new(Box::new(io::sink()), crate::report::Terminal::FILE, crate::report::Verbosity::Quiet);
     let (cause, problem, remedy) = said(store.root(&wanted(), &progress).await.unwrap_err());
     assert_eq!(cause, "root.incomplete");
-    assert_eq!(problem, "the root of r:1.2 has no /sbin/ip");
-    assert!(remedy.contains("cargo lab images remove r:1.2"), "{remedy}");
-    assert_eq!(states(&store)[1], is("r", State::Incomplete));
+    assert_eq!(problem, "the root of routed:1.2 has no /sbin/ip");
+    assert!(remedy.contains("cargo lab images remove routed:1.2"), "{remedy}");
+    assert_eq!(states(&store)[1], is("routed", State::Incomplete));
 }
 
 #[test]
@@ -145,6 +148,11 @@ fn the_version_must_be_the_promised_one() {
         assert!(remedy.contains("suites/impls/"), "{remedy}");
         make(&store, &STATUS.replace("1:1.2-3", "1.2.7")).unwrap();
     }
+    // What does not come as a package has no version of a package.
+    let (_folder, store) = place();
+    fs::write(store.checkout.join("containers/routed/packages"), "iproute2\n").unwrap();
+    make(&store, STATUS).unwrap();
+    assert_eq!(store.list(&[wanted()]).unwrap()[1].package, None);
 }
 
 #[tokio::test]
@@ -163,7 +171,7 @@ async fn a_kernel_is_found_by_the_hash_of_its_recipe() {
     let kernel = store.kernel(&progress).await.unwrap();
     assert_eq!(kernel, Kernel { path: folder.join("linux"), version: "7.2-1".into(), hash, octets: 3 });
     fs::write(store.checkout.join("containers/kernel/uml.config"), "CONFIG_X=y\n").unwrap();
-    assert_eq!(states(&store)[..2], [is("kernel", State::Missing), is("r", State::Missing)]);
+    assert_eq!(states(&store)[..2], [is("kernel", State::Missing), is("routed", State::Missing)]);
     assert_eq!(states(&store)[2], is("kernel", State::Unused));
 }
 
