@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
 use crate::{progress::Progress, world::LabError};
 
 /// How often is looked whether the other one is done; nobody notices a quarter of a second after minutes.
@@ -60,6 +62,14 @@ impl Lock {
             }
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// From now on programs that this process starts have it as well, and it ends with the last of them: what they write
+    /// is nobody else's even if this process is killed.
+    pub(crate) fn share_with_programs(&self) -> Result<(), LabError> {
+        fcntl(&self.file, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map(drop)
+            .map_err(|error| LabError::internal(format!("the lock can not be shared: {error}")))
     }
 
     /// Tells those who wait what is being done.
@@ -113,6 +123,20 @@ mod tests {
         drop(first);
         second.await.unwrap();
         assert_eq!(holder(&path), "another process, which builds images");
+    }
+
+    #[test]
+    fn a_shared_lock_ends_with_the_last_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path());
+        let lock = Lock::take(&path).unwrap().unwrap();
+        lock.share_with_programs().unwrap();
+        let mut program = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        drop(lock);
+        assert!(Lock::take(&path).unwrap().is_none(), "a program still has it");
+        drop(program.stdin.take());
+        program.wait().unwrap();
+        assert!(Lock::take(&path).unwrap().is_some());
     }
 
     #[test]

@@ -165,6 +165,8 @@ impl Store {
         let waited = interrupt.cuts_short(Lock::wait(&lock_path(&self.cache), progress)).await;
         let mut lock = waited.ok_or(LabError::Interrupted)??;
         lock.doing(&format!("{name} for guests"));
+        // A compiler goes on for a while after this process has been killed.
+        lock.share_with_programs()?;
         // Under the lock, and so nobody else's.
         let part = self.cache.join(MAKING).join(name.replace([':', ' ', '/'], "-"));
         discard(&part)?;
