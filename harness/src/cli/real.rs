@@ -19,8 +19,7 @@ use crate::subject::Subject;
 use crate::suite::{ClockKind, WorldKind};
 use crate::world::real::Routers;
 use crate::world::real::container::Containers;
-use crate::world::real::machine::{self, GuestClock};
-use crate::world::sim::EPOCH_NS;
+use crate::world::real::machine;
 use crate::world::{Driver, LabError};
 use crate::{docker, images};
 
@@ -122,12 +121,8 @@ impl RealWorld {
         })??;
         let Kernel { path, version, hash, octets } = kernel;
         facts.insert("guest kernel".to_owned(), format!("{version}, configuration {hash}, {octets} octets"));
-        let clock = match self.clock {
-            ClockKind::Virtual => GuestClock::Virtual { start_ns: EPOCH_NS },
-            ClockKind::Real => GuestClock::Real,
-        };
         let assets = Assets { kernel: path, roots };
-        Ok(Some(Guests { root, suites, assets, clock, wall_limit: self.wall_limit }))
+        Ok(Some(Guests { root, suites, assets, clock: self.clock, wall_limit: self.wall_limit }))
     }
 }
 

@@ -11,7 +11,7 @@ use super::case::{CaseRun, Leavings, Settings};
 use super::divergence::{self, Divergence};
 use super::guests::Guests;
 use super::keep::{self, Keep};
-use super::plan::Cell;
+use super::plan::{Cell, LabKey};
 use crate::evidence::Run;
 use crate::report::Reporter;
 use crate::subject::Subject;
@@ -128,7 +128,7 @@ fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
         for _ in 0..context.jobs.clamp(1, indices.len().max(1)) {
             scope.spawn(|| {
                 while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| tally.go_on()) {
-                    let mut driver = Sim::new(Arc::clone(&context.interrupted));
+                    let mut driver = Sim::new(cells[*index].epoch_ns(), Arc::clone(&context.interrupted));
                     tally.tell(*index, run_cell(&cells[*index], context, &mut driver));
                 }
             });
@@ -196,7 +196,7 @@ pub(super) fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabE
 }
 
 /// The routers that play in cells which share a lab.
-fn routers_of(cells: &[Cell<'_>], key: &(String, String, &str)) -> Vec<Subject> {
+fn routers_of(cells: &[Cell<'_>], key: &LabKey<'_>) -> Vec<Subject> {
     let mut routers: Vec<Subject> = Vec::new();
     let sharing = cells.iter().filter(|cell| cell.known.is_none() && cell.lab_key() == *key);
     for (_, player) in sharing.flat_map(|cell| cell.cast.players()) {

@@ -16,9 +16,11 @@ use super::execute::{Context, Tally, judged, variant};
 use super::inside::{EVENTS, JOB, Job, PULSE};
 use super::plan::Cell;
 use crate::evidence::FileError;
+use crate::suite::ClockKind;
 use crate::verdict::{CaseResult, Event, Failure, Outcome, Verdict};
 use crate::world::LabError;
 use crate::world::real::machine::{Boot, Folder, GuestClock, Machine};
+use crate::world::sim::EPOCH_NS;
 
 /// How often is looked for news from a guest.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -44,7 +46,7 @@ pub struct Guests<'r> {
     /// Kernel and roots.
     pub assets: Assets,
     /// Whose clock the guests have.
-    pub clock: GuestClock,
+    pub clock: ClockKind,
     /// How long a case may take by the clock on the wall.
     pub wall_limit: Duration,
 }
@@ -124,7 +126,13 @@ impl Guests<'_> {
             LabError::environment("guest.folder", problem, "set TMPDIR to a folder with room in it")
         })?;
         let arguments = ["agent", "lab-init"].map(Into::into).into_iter().chain([folder.path().into()]).collect();
-        let boot = Boot { kernel: &self.assets.kernel, folder: folder.path(), clock: self.clock, arguments };
+        // All cells of a share have the same epoch.
+        let start_ns = indices.first().map_or(EPOCH_NS, |first| news.cells[*first].epoch_ns());
+        let clock = match self.clock {
+            ClockKind::Virtual => GuestClock::Virtual { start_ns },
+            ClockKind::Real => GuestClock::Real,
+        };
+        let boot = Boot { kernel: &self.assets.kernel, folder: folder.path(), clock, arguments };
         let mut machine = Machine::boot(&boot)?;
         self.listen(&mut machine, folder.path(), news)
     }
@@ -140,7 +148,7 @@ impl Guests<'_> {
             suites: self.suites.to_owned(),
             cells: indices.iter().map(|index| names(&news.cells[*index])).collect(),
             roots: self.assets.roots.clone(),
-            is_virtual: matches!(self.clock, GuestClock::Virtual { .. }),
+            is_virtual: self.clock == ClockKind::Virtual,
             seed: context.settings.seed,
             timeout_scale: context.settings.timeout_scale,
             evidence: context.evidence.map(|run| absolute(run.path())).transpose()?,
@@ -292,12 +300,13 @@ fn names(cell: &Cell<'_>) -> (String, String, String) {
 }
 
 /// Shares of cells, each for one guest: by what decides a lab, as routers are kept over the cases that share one; large ones
-/// are divided until there is work for all.
+/// are divided until there is work for all. A case that says what time it is when it begins has a guest of its own.
 fn share_out(cells: &[Cell<'_>], indices: &[usize], jobs: usize) -> Vec<Vec<usize>> {
     let mut shares: Vec<Vec<usize>> = Vec::new();
     let key = |index: usize| cells[index].lab_key();
     for index in indices.iter().copied() {
-        match shares.iter_mut().find(|share| key(share[0]) == key(index)) {
+        let timed = |index: usize| cells[index].suite.epoch_of(cells[index].case).is_some();
+        match shares.iter_mut().find(|share| key(share[0]) == key(index) && !timed(index)) {
             Some(share) => share.push(index),
             None => shares.push(vec![index]),
         }

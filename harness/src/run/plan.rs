@@ -7,6 +7,7 @@ use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
 use crate::suite::{Case, ClockKind, Diagnostic, Suite, WorldKind};
 use crate::verdict::{Outcome, Verdict};
+use crate::world::sim::EPOCH_NS;
 
 /// One case with one cast in one world.
 #[derive(Clone, Debug)]
@@ -29,11 +30,19 @@ impl Cell<'_> {
         self.suite.case_id(self.case)
     }
 
+    /// What the clock on the wall says when the cell begins, where time is virtual: nanoseconds since 1970.
+    pub fn epoch_ns(&self) -> u64 {
+        self.suite.epoch_of(self.case).unwrap_or(EPOCH_NS)
+    }
+
     /// What decides the routers of a lab: cells with the same one share it.
-    pub fn lab_key(&self) -> (String, String, &str) {
-        (self.cast.subject.id(), self.cast.peer.id(), self.suite.id.as_str())
+    pub fn lab_key(&self) -> LabKey<'_> {
+        (self.cast.subject.id(), self.cast.peer.id(), self.suite.id.as_str(), self.epoch_ns())
     }
 }
+
+/// Subject, peer, suite and epoch.
+pub type LabKey<'a> = (String, String, &'a str, u64);
 
 /// Who is wanted where.
 #[derive(Clone, Copy, Debug)]

@@ -30,6 +30,8 @@ pub struct Suite {
     pub worlds: Vec<WorldKind>,
     /// The clock that every case needs, if it matters.
     pub clock: Option<ClockKind>,
+    /// What the clock on the wall says when a case begins, if it matters: nanoseconds since 1970.
+    pub epoch_ns: Option<u64>,
     /// Default seed.
     pub seed: Option<u64>,
     /// Declared parameters.
@@ -72,6 +74,12 @@ impl Suite {
     /// The clock a case insists on.
     pub fn clock_of(&self, case: &Case) -> Option<ClockKind> {
         case.clock.or(self.clock)
+    }
+
+    /// What the clock on the wall says when a case begins, if that matters: nanoseconds since 1970. The clock that the
+    /// case insists on is then a virtual one.
+    pub fn epoch_of(&self, case: &Case) -> Option<u64> {
+        case.epoch_ns.or(self.epoch_ns)
     }
 
     /// What a case needs, its own wants after the suite's.
@@ -202,6 +210,8 @@ pub struct Case {
     pub worlds: Option<Vec<WorldKind>>,
     /// Clock it insists on.
     pub clock: Option<ClockKind>,
+    /// What the clock on the wall says when it begins, in nanoseconds since 1970.
+    pub epoch_ns: Option<u64>,
     /// Hard stop.
     pub timeout: Option<DurationExpr>,
     /// Free words for `--tag`.

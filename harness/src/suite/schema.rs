@@ -52,6 +52,9 @@ fn kind(of: &Kind) -> Value {
         Kind::True => json!({ "const": true }),
         Kind::Words(words) => json!({ "enum": words }),
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9$].*[a-z0-9_]$" }),
+        Kind::Instant => {
+            json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?Z$" })
+        }
         Kind::Percent => json!({ "type": "string", "pattern": "^[0-9.]+ *%$" }),
         Kind::Addr => json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+$" }),
         Kind::Cidr => json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]+$" }),

@@ -12,20 +12,22 @@ use crate::agent::protocol::Action;
 use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 
-/// Where virtual time begins for captures: 2026-01-01T00:00:00Z, the same in every run.
+/// Where virtual time begins for captures, unless the case says otherwise: 2026-01-01T00:00:00Z, the same in every run.
 pub const EPOCH_NS: u64 = 1_767_225_600 * 1_000_000_000;
 
 /// A clock that is set instead of read, and nobody outside.
 #[derive(Debug)]
 pub struct Sim {
     now: Instant,
+    epoch_ns: u64,
     interrupted: Arc<AtomicBool>,
 }
 
 impl Sim {
-    /// A world at the beginning of time. It stops when `interrupted` is set.
-    pub fn new(interrupted: Arc<AtomicBool>) -> Self {
-        Self { now: Instant::ZERO, interrupted }
+    /// A world at the beginning of time, when the clock on the wall says `epoch_ns` nanoseconds since 1970. It stops when
+    /// `interrupted` is set.
+    pub fn new(epoch_ns: u64, interrupted: Arc<AtomicBool>) -> Self {
+        Self { now: Instant::ZERO, epoch_ns, interrupted }
     }
 }
 
@@ -43,7 +45,7 @@ impl Driver for Sim {
     }
 
     fn epoch_ns(&self) -> u64 {
-        EPOCH_NS
+        self.epoch_ns
     }
 
     fn precision(&self) -> Option<Duration> {

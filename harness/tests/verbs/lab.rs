@@ -16,7 +16,7 @@ use dmvpn_lab::subject::Subject;
 use dmvpn_lab::suite::{self, Case, ClockKind, Suite, WorldKind};
 use dmvpn_lab::verdict::{CaseResult, Outcome};
 use dmvpn_lab::world::real::Routers;
-use dmvpn_lab::world::sim::Sim;
+use dmvpn_lab::world::sim::{EPOCH_NS, Sim};
 use dmvpn_lab::world::{Driver, LabError};
 
 /// The seed of all runs here.
@@ -104,7 +104,7 @@ pub(crate) fn run_cells(
 
 /// One case with all that it leaves.
 pub(crate) fn run_case(suite: &Suite, case: &Case, seed: u64) -> Leavings {
-    let mut driver = Sim::new(Arc::new(AtomicBool::new(false)));
+    let mut driver = Sim::new(suite.epoch_of(case).unwrap_or(EPOCH_NS), Arc::new(AtomicBool::new(false)));
     let cast = Cast::new(suite.topology_of(case), &Subject::BuiltIn, &Subject::BuiltIn, &[]).unwrap();
     CaseRun::new(suite, case, &cast, Settings { seed, timeout_scale: 1.0 }, &mut driver).unwrap().run()
 }

@@ -38,6 +38,7 @@ impl Reader {
         let problems = self.read(&map, "problems", Self::text);
         let worlds = self.read(&map, "worlds", Self::worlds);
         let clock = self.read(&map, "clock", Self::clock);
+        let epoch_ns = self.read(&map, "epoch", Self::epoch);
         let seed = self.read(&map, "seed", |r, node| r.int(node, u64::MAX));
         let params = self.read(&map, "params", |r, node| r.params(node, None)).unwrap_or_default();
         let needs = self.read(&map, "needs", Self::needs).unwrap_or_default();
@@ -46,6 +47,7 @@ impl Reader {
         self.scope =
             Scope { params: params.clone(), worlds: worlds.clone().unwrap_or_default(), clock, ..Scope::default() };
         self.check_clock(&map);
+        self.check_epoch(&map);
         let defaults = self.read(&map, "defaults", Self::defaults).unwrap_or_default();
         let topology = self.read(&map, "topology", |r, node| {
             r.topology_names(node);
@@ -61,6 +63,7 @@ impl Reader {
             problems,
             worlds: worlds?,
             clock,
+            epoch_ns,
             seed,
             params,
             needs,
@@ -98,6 +101,29 @@ impl Reader {
     fn clock(&mut self, node: &Node) -> Option<ClockKind> {
         let word = self.word(node, vocabulary::CLOCKS)?;
         Some(if word == ClockKind::Virtual.name() { ClockKind::Virtual } else { ClockKind::Real })
+    }
+
+    /// A point of the clock on the wall. A kernel counts nanoseconds since 1970 in 63 bits, up to the year 2262.
+    fn epoch(&mut self, node: &Node) -> Option<u64> {
+        let expected = "an instant, as in 2038-01-19T03:00:00Z";
+        let (text, _) = self.scalar(node, expected)?;
+        let read = text.ends_with('Z').then(|| text.parse::<jiff::Timestamp>().ok()).flatten();
+        let epoch_ns = read.and_then(|at| u64::try_from(at.as_nanosecond()).ok()).filter(|ns| *ns < 1 << 63);
+        if epoch_ns.is_none() {
+            self.mismatch(node, expected, Some("in UTC (`Z`), from 1970 to 2262".to_owned()));
+        }
+        epoch_ns
+    }
+
+    /// Only a virtual clock can be set.
+    fn check_epoch(&mut self, map: &Map<'_>) {
+        if let Some(node) = map.get("epoch")
+            && self.scope.clock != Some(ClockKind::Virtual)
+        {
+            let what = "only a virtual clock can be set to an instant";
+            let diagnostic = Diagnostic::new("suite::clock", &node.span, what, "not with any clock");
+            self.complain(diagnostic.with_help("say `clock: virtual` beside it"));
+        }
     }
 
     /// Each world has its clock: `sim` the virtual one, `live` the real one.
@@ -215,6 +241,7 @@ impl Reader {
         let interpretation = self.read(&map, "interpretation", Self::text);
         let worlds = self.read(&map, "worlds", |r, node| r.case_worlds(node, &base.scope.worlds));
         let clock = self.read(&map, "clock", Self::clock);
+        let epoch_ns = self.read(&map, "epoch", Self::epoch);
         let params = self.read(&map, "params", |r, node| r.params(node, Some(&base.scope.params)));
         let params = params.unwrap_or_default();
         let needs = self.read(&map, "needs", Self::needs).unwrap_or_default();
@@ -225,6 +252,7 @@ impl Reader {
         self.scope.worlds = worlds.clone().unwrap_or_else(|| base.scope.worlds.clone());
         self.scope.clock = clock.or(base.scope.clock);
         self.check_clock(&map);
+        self.check_epoch(&map);
         let timeout = self.read(&map, "timeout", Self::duration);
 
         let span = map.get("id").map_or_else(|| node.span.clone(), |id| id.span.clone());
@@ -246,6 +274,7 @@ impl Reader {
             interpretation,
             worlds,
             clock,
+            epoch_ns,
             timeout,
             tags,
             topology: topology?,

@@ -182,7 +182,7 @@ impl Reader {
         map.get(key).and_then(|node| read(self, node))
     }
 
-    fn scalar<'n>(&mut self, node: &'n Node, expected: &str) -> Option<(&'n str, bool)> {
+    pub(super) fn scalar<'n>(&mut self, node: &'n Node, expected: &str) -> Option<(&'n str, bool)> {
         match node.as_scalar() {
             Some(scalar) if !node.is_null() => Some(scalar),
             _ => {

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Words(&'static [&'static str]),
     /// A duration with unit or parameter.
     Duration,
+    /// `2038-01-19T03:00:00Z`.
+    Instant,
     /// `5%`.
     Percent,
     /// An IP address.
@@ -127,6 +129,11 @@ pub(crate) static SUITE: Shape = Shape {
         may("problems", Kind::Text, "What goes wrong in a network whose equipment fails it."),
         must("worlds", WORLD_LIST, "Where the cases may run."),
         may("clock", Kind::Words(CLOCKS), "The clock that every case needs, if it matters."),
+        may(
+            "epoch",
+            Kind::Instant,
+            "What the clock on the wall says when a case begins, as in 2038-01-19T03:00:00Z; needs `clock: virtual`.",
+        ),
         may("seed", Kind::Int, "Default seed."),
         may("params", PARAMS, "Named values, used as $name; durations with their unit."),
         may("needs", Kind::OneOrMany(&Kind::Text), "Capabilities that every case needs."),
@@ -228,6 +235,7 @@ pub(crate) static CASE: Shape = Shape {
         may("interpretation", Kind::Text, "Which reading was chosen where the text allows several."),
         may("worlds", WORLD_LIST, "Narrower than the suite's."),
         may("clock", Kind::Words(CLOCKS), "The clock it needs."),
+        may("epoch", Kind::Instant, "What the clock on the wall says when it begins; needs `clock: virtual`."),
         may("timeout", Kind::Duration, "Hard stop."),
         may("tags", Kind::OneOrMany(&Kind::Text), "Words for --tag."),
         may("topology", Kind::Map(&TOPOLOGY), "What differs from the suite's."),
