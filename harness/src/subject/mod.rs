@@ -8,6 +8,7 @@
 mod file;
 mod peer;
 pub mod render;
+mod sections;
 mod view;
 
 pub use file::{Implementation, Lack, Recipe, Release, find_all};

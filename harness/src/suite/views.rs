@@ -43,6 +43,8 @@ const fn column(name: &'static str, kind: ValueKind, doc: &'static str) -> Colum
     Column { name, kind, doc }
 }
 
+const SPI: ValueKind = ValueKind::Field(FieldKind::Uint { bits: 32 });
+const IKE_SPI: ValueKind = ValueKind::Field(FieldKind::Uint { bits: 64 });
 const ADDR: ValueKind = ValueKind::Field(FieldKind::Addr);
 
 /// All views.
@@ -73,6 +75,20 @@ pub static VIEWS: &[View] = &[
             column("protocol", ADDR, "its protocol address"),
             column("up", ValueKind::Bool, "it has acknowledged a registration that still holds"),
             column("priority", ValueKind::Field(FieldKind::Uint { bits: 32 }), "lower is preferred"),
+        ],
+    },
+    View {
+        name: "ipsec.sa",
+        doc: "a Child SA: a pair of ESP SAs, one for each direction",
+        columns: &[
+            column("peer", ADDR, "NBMA address of the far end"),
+            column("state", ValueKind::Word(&["up", "rekeying", "ending"]), "ending: replaced, or being deleted"),
+            column("mode", ValueKind::Word(&["transport", "tunnel"]), "how packets are wrapped"),
+            column("protocol", ValueKind::Word(&["esp", "ah"]), "what wraps them"),
+            column("spi_in", SPI, "SPI of packets that come"),
+            column("spi_out", SPI, "SPI of packets that go"),
+            column("initiator_spi", IKE_SPI, "SPI of the initiator of the IKE SA that it belongs to"),
+            column("responder_spi", IKE_SPI, "SPI of its responder"),
         ],
     },
 ];
