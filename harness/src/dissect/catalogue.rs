@@ -66,6 +66,7 @@ const fn entry(path: &'static str, kind: FieldKind, help: &'static str) -> Entry
 const U8: FieldKind = FieldKind::Uint { bits: 8 };
 const U16: FieldKind = FieldKind::Uint { bits: 16 };
 const U32: FieldKind = FieldKind::Uint { bits: 32 };
+const U64: FieldKind = FieldKind::Uint { bits: 64 };
 use FieldKind::{Addr, Bytes, Flag, List, Seconds, Text};
 
 /// Fields outside CIEs.
@@ -87,6 +88,22 @@ const PLAIN: &[Entry] = &[
     entry("gre.checksum", U16, "GRE checksum, present with the C bit"),
     entry("gre.key", U32, "key, RFC 2890"),
     entry("gre.sequence", U32, "sequence number, RFC 2890"),
+    entry("udp.src", U16, "UDP source port"),
+    entry("udp.dst", U16, "UDP destination port"),
+    entry("esp.spi", U32, "Security Parameters Index, RFC 4303 section 2.1"),
+    entry("esp.seq", U32, "sequence number, the low 32 bits"),
+    entry("esp.length", U16, "octets behind the sequence number: IV, cipher text and ICV"),
+    entry("ike.initiator_spi", U64, "SPI of the IKE SA's initiator, RFC 7296 section 3.1"),
+    entry("ike.responder_spi", U64, "SPI of its responder, 0 in the first message"),
+    entry("ike.next_payload", U8, "type of the first payload (46 = SK, encrypted)"),
+    entry("ike.version", U8, "major and minor version (0x20 = IKEv2)"),
+    entry("ike.exchange", U8, "34 IKE_SA_INIT, 35 IKE_AUTH, 36 CREATE_CHILD_SA, 37 INFORMATIONAL"),
+    entry("ike.flags", U8, "the flags octet"),
+    entry("ike.flags.I", Flag, "sent by the IKE SA's initiator (IKEv2)"),
+    entry("ike.flags.V", Flag, "the sender can do a higher version (IKEv2)"),
+    entry("ike.flags.R", Flag, "a response (IKEv2)"),
+    entry("ike.msg_id", U32, "Message ID"),
+    entry("ike.length", U32, "octets of the whole message"),
     entry("hdr.afn", U16, "ar$afn, address family of the NBMA"),
     entry("hdr.protocol_type", U16, "ar$pro.type"),
     entry("hdr.snap", Bytes, "ar$pro.snap, 5 octets"),

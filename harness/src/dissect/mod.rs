@@ -4,6 +4,7 @@
 //! so that a packet which an engine would refuse can still be shown field by field.
 
 pub mod catalogue;
+mod ipsec;
 mod read;
 
 use std::fmt;
@@ -131,6 +132,16 @@ impl Dissection {
     /// Whether there is a GRE header.
     pub fn is_gre(&self) -> bool {
         self.field("gre.flags").is_some()
+    }
+
+    /// Whether there is an ESP header, in IP or in UDP.
+    pub fn is_esp(&self) -> bool {
+        self.field("esp.spi").is_some()
+    }
+
+    /// Whether it is an IKE message.
+    pub fn is_ike(&self) -> bool {
+        self.field("ike.initiator_spi").is_some()
     }
 
     /// One line: what the packet is.

@@ -10,6 +10,7 @@ use dmvpn_wire::nhrp::{self, Authentication, MessageType};
 use dmvpn_wire::{Error, gre, ipv4, ipv6};
 
 use super::catalogue::EXTENSIONS;
+use super::ipsec::{ESP, UDP};
 use super::{Field, FieldValue};
 
 /// IP protocol number of GRE.
@@ -17,7 +18,7 @@ const GRE: u8 = 47;
 
 /// Walks a packet once and keeps what it finds.
 pub(super) struct Reader<'a> {
-    octets: &'a [u8],
+    pub(super) octets: &'a [u8],
     pub(super) fields: Vec<Field>,
     pub(super) nhrp: Option<Range<usize>>,
     pub(super) malformed: Vec<String>,
@@ -29,17 +30,17 @@ impl<'a> Reader<'a> {
         Self { octets, fields: Vec::new(), nhrp: None, malformed: Vec::new(), headline: "empty packet".to_owned() }
     }
 
-    fn put(&mut self, path: impl Into<String>, value: FieldValue, range: Range<usize>, mask: Option<u64>) {
+    pub(super) fn put(&mut self, path: impl Into<String>, value: FieldValue, range: Range<usize>, mask: Option<u64>) {
         self.fields.push(Field { path: path.into(), value, range, mask });
     }
 
-    fn uint(&mut self, path: impl Into<String>, value: Option<impl Into<u64>>, range: Range<usize>) {
+    pub(super) fn uint(&mut self, path: impl Into<String>, value: Option<impl Into<u64>>, range: Range<usize>) {
         if let Some(value) = value {
             self.put(path, FieldValue::Uint(value.into()), range, None);
         }
     }
 
-    fn flag(&mut self, path: impl Into<String>, word: u64, mask: u64, range: Range<usize>) {
+    pub(super) fn flag(&mut self, path: impl Into<String>, word: u64, mask: u64, range: Range<usize>) {
         self.put(path, FieldValue::Uint(u64::from(word & mask != 0)), range, Some(mask));
     }
 
@@ -109,8 +110,8 @@ impl<'a> Reader<'a> {
         let (Some(start), Some(payload)) = (view.header_len(), view.payload()) else { return };
         let fragment = view.fragment_offset().unwrap_or(0) != 0 || view.more_fragments().unwrap_or(false);
         self.headline = format!("IPv4 {}", protocol_name(view.protocol().map_or(0, |protocol| protocol.0)));
-        if view.protocol().is_some_and(|protocol| protocol.0 == GRE) && !fragment {
-            self.gre(start..start + payload.len());
+        if let (Some(protocol), false) = (view.protocol(), fragment) {
+            self.above_ip(protocol.0, start..start + payload.len());
         }
     }
 
@@ -128,8 +129,18 @@ impl<'a> Reader<'a> {
         }
         let Some(payload) = view.payload() else { return };
         self.headline = format!("IPv6 {}", protocol_name(view.next_header().map_or(0, |protocol| protocol.0)));
-        if view.next_header().is_some_and(|protocol| protocol.0 == GRE) {
-            self.gre(40..40 + payload.len());
+        if let Some(protocol) = view.next_header() {
+            self.above_ip(protocol.0, 40..40 + payload.len());
+        }
+    }
+
+    /// What an IP packet carries, where it is something that the lab knows.
+    fn above_ip(&mut self, protocol: u8, at: Range<usize>) {
+        match protocol {
+            GRE => self.gre(at),
+            UDP => self.udp(at),
+            ESP => self.esp(at),
+            _ => {}
         }
     }
 

@@ -223,6 +223,7 @@ fn shown(path: &str, value: &FieldValue) -> String {
     match value {
         FieldValue::Bytes(octets) if is_secret(path) => format!("({} octets)", octets.len()),
         FieldValue::Uint(word) if is_bits(path) => format!("{word:#06x}"),
+        FieldValue::Uint(spi) if path.ends_with("spi") => format!("{spi:#010x}"),
         value => value.to_string(),
     }
 }

@@ -79,6 +79,8 @@ fn judge_one(packet: &Packet, pattern: &PacketPattern, env: &Env) -> Judged {
     if let Some(msg) = pattern.msg {
         let fits = match msg {
             Msg::Gre => read.is_gre(),
+            Msg::Esp => read.is_esp(),
+            Msg::Ike => read.is_ike(),
             Msg::Nhrp => read.nhrp_range().is_some(),
             msg => read.nhrp_type().is_some() && read.nhrp_type() == msg.nhrp_type(),
         };
@@ -97,6 +99,8 @@ pub fn message_name(packet: &Packet) -> String {
         Some(msg) => msg.name().to_owned(),
         None if read.nhrp_range().is_some() => "nhrp".to_owned(),
         None if read.is_gre() => "gre".to_owned(),
+        None if read.is_esp() => "esp".to_owned(),
+        None if read.is_ike() => "ike".to_owned(),
         None => "ip".to_owned(),
     }
 }

@@ -140,7 +140,7 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
             dst_proto: target.protocol.into(),
             packet: Vec::new(),
         }),
-        Msg::Nhrp | Msg::Gre => {
+        Msg::Nhrp | Msg::Gre | Msg::Esp | Msg::Ike => {
             return Err(suite("a message to be sent needs its type, such as nhrp.registration_request"));
         }
     };

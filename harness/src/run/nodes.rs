@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use dmvpn_core::config::{Config, GreMode, Nhrp, Nhs, Secret, Tunnel};
 
 use crate::expect::Env;
-use crate::suite::{NodeDecl, Role, Topology, TunnelMode};
+use crate::suite::{DurationExpr, NodeDecl, Role, Topology, TunnelMode};
 use crate::world::LabError;
 
 /// Holding time of a node that declares none, in seconds: what FRR and IOS have.
@@ -25,6 +25,30 @@ pub struct Server {
     pub protocol: IpAddr,
     /// Lower is preferred.
     pub priority: u32,
+}
+
+/// Another hub or spoke of the topology: what a node has to know of it where nothing tells it by itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Other {
+    /// Name of the node.
+    pub node: String,
+    /// NBMA address.
+    pub nbma: IpAddr,
+    /// Protocol address.
+    pub protocol: IpAddr,
+}
+
+/// How a node protects its tunnel. Lifetimes are seconds, 0 is never.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Ipsec {
+    /// Pre-shared key. In rendered configurations it is needed; evidence goes through the redaction filter.
+    pub psk: String,
+    /// After which it rekeys its IKE SA.
+    pub ike_rekey: u64,
+    /// After which it rekeys its Child SA.
+    pub child_rekey: u64,
+    /// Silence after which it asks for a sign of life.
+    pub dpd: u64,
 }
 
 /// A hub or spoke with every question answered: what templates of implementations are rendered with, and what a
@@ -60,6 +84,10 @@ pub struct Station {
     pub mtu: u16,
     /// Next-hop servers.
     pub nhs: Vec<Server>,
+    /// The other hubs and spokes, by name: far ends of a tunnel that knows only one.
+    pub others: Vec<Other>,
+    /// How the tunnel is protected.
+    pub ipsec: Option<Ipsec>,
 }
 
 impl Station {
@@ -87,6 +115,16 @@ impl Station {
             let (node, priority) = (server.node.clone(), server.priority);
             nhs.push(Server { node, nbma: target.nbma, protocol: protocol.addr, priority });
         }
+        let others = topology.nodes.iter().filter(|(other, _)| *other != name).filter_map(|(other, node)| {
+            Some(Other { node: other.clone(), nbma: node.nbma, protocol: node.tunnel?.addr })
+        });
+        let seconds = |expr: &Option<DurationExpr>| expr.as_ref().map_or(0, |expr| env.duration(expr).as_secs());
+        let ipsec = node.ipsec.as_ref().map(|ipsec| Ipsec {
+            psk: ipsec.psk.clone(),
+            ike_rekey: seconds(&ipsec.ike_rekey),
+            child_rekey: seconds(&ipsec.child_rekey),
+            dpd: seconds(&ipsec.dpd),
+        });
         Ok(Station {
             name: name.to_owned(),
             role: node.role.name(),
@@ -105,6 +143,8 @@ impl Station {
             unique: node.nhrp.unique,
             mtu,
             nhs,
+            others: others.collect(),
+            ipsec,
         })
     }
 

@@ -25,6 +25,8 @@ fn station(name: &str, nbma: &str, protocol: &str) -> Station {
         unique: true,
         mtu: 1400,
         nhs: Vec::new(),
+        others: Vec::new(),
+        ipsec: None,
     }
 }
 

@@ -7,7 +7,7 @@ use super::packet::{
     At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreKey, Mutation, PacketExpectation,
     PacketPattern, Place, SendContent, SendStep,
 };
-use super::step::{ImpairStep, StateCheck, StateStep, Step};
+use super::step::{ImpairStep, PingStep, PingTarget, StateCheck, StateStep, Step};
 use super::value::{write_list, write_rows};
 
 impl Step {
@@ -48,6 +48,7 @@ impl fmt::Display for Step {
                 optional(f, ", at least ", step.at_least.as_ref())?;
                 optional(f, ", at most ", step.at_most.as_ref())
             }
+            Step::Ping(step) => step.fmt(f),
             Step::Exec(step) => {
                 write!(f, "run `{}` in {}", step.argv.join(" "), step.node)?;
                 if step.exit != 0 {
@@ -153,6 +154,7 @@ impl fmt::Display for ExpectNone {
         write!(f, "expect no {}", self.pattern)?;
         alternatives(f, &self.any_of)?;
         write!(f, " for {}", self.during)?;
+        optional(f, ", nor since ", self.after.as_ref())?;
         optional(f, ", which proves something because ", self.because.as_ref())
     }
 }
@@ -162,6 +164,22 @@ impl fmt::Display for ExpectEvery {
         write!(f, "expect {} × {}, one every {}", self.times, self.pattern, self.period)?;
         optional(f, " ± ", self.tolerance.as_ref())?;
         optional(f, ", counted from ", self.after.as_ref())
+    }
+}
+
+impl fmt::Display for PingStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to: &dyn fmt::Display = match &self.to {
+            PingTarget::Node(node) => node,
+            PingTarget::Addr(address) => address,
+        };
+        write!(f, "{} pings {to} {} time{}", self.from, self.count, if self.count == 1 { "" } else { "s" })?;
+        optional(f, " with octets of data: ", self.size.as_ref())?;
+        match self.lost {
+            0 => f.write_str(" and loses none")?,
+            lost => write!(f, " and loses {lost}")?,
+        }
+        optional(f, ", the last answer within ", self.within.as_ref())
     }
 }
 

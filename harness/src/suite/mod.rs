@@ -37,9 +37,10 @@ pub use schema::schema;
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};
 pub use span::{SourceFile, Span, Spanned};
 pub use step::{
-    ExecStep, GroupStep, ImpairStep, MeasureStep, ReadyStep, StateCheck, StateStep, Step, WaitStep, flatten,
+    ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, PingTarget, ReadyStep, StateCheck, StateStep, Step,
+    WaitStep, flatten,
 };
 pub use topology::{
-    Binding, Cidr, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Percent, Role, Topology, TunnelMode,
+    Binding, Cidr, IpsecDecl, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Percent, Role, Topology, TunnelMode,
 };
 pub use value::{FieldMatch, FieldValue, Matcher, Row, Value};

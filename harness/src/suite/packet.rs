@@ -27,11 +27,15 @@ pub enum Msg {
     Nhrp,
     /// Any GRE packet, NHRP included.
     Gre,
+    /// Any ESP packet, also one in UDP.
+    Esp,
+    /// Any IKE message.
+    Ike,
 }
 
 impl Msg {
     /// All messages, in the order of their types.
-    pub const ALL: [Msg; 10] = [
+    pub const ALL: [Msg; 12] = [
         Msg::ResolutionRequest,
         Msg::ResolutionReply,
         Msg::RegistrationRequest,
@@ -42,6 +46,8 @@ impl Msg {
         Msg::TrafficIndication,
         Msg::Nhrp,
         Msg::Gre,
+        Msg::Esp,
+        Msg::Ike,
     ];
 
     /// The name in suites.
@@ -57,6 +63,8 @@ impl Msg {
             Msg::TrafficIndication => "nhrp.traffic_indication",
             Msg::Nhrp => "nhrp",
             Msg::Gre => "gre",
+            Msg::Esp => "esp",
+            Msg::Ike => "ike",
         }
     }
 
@@ -79,7 +87,7 @@ impl Msg {
             Msg::PurgeReply => Some(6),
             Msg::ErrorIndication => Some(7),
             Msg::TrafficIndication => Some(8),
-            Msg::Nhrp | Msg::Gre => None,
+            Msg::Nhrp | Msg::Gre | Msg::Esp | Msg::Ike => None,
         }
     }
 }
@@ -286,8 +294,10 @@ pub struct ExpectNone {
     pub pattern: PacketPattern,
     /// Alternatives, any of which is as bad.
     pub any_of: Vec<PacketPattern>,
-    /// How long.
+    /// How long, from now on.
     pub during: DurationExpr,
+    /// The mark or packet since when there must have been none, either; only from now on if `None`.
+    pub after: Option<String>,
     /// Why the absence proves something without a control.
     pub because: Option<String>,
 }

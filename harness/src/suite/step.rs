@@ -1,5 +1,7 @@
 //! The verbs. One step does one thing.
 
+use std::net::IpAddr;
+
 use super::duration::DurationExpr;
 use super::model::Steps;
 use super::packet::{At, ExpectEvery, ExpectNone, PacketExpectation, SendStep};
@@ -46,6 +48,8 @@ pub enum Step {
     Mark(String),
     /// Holds the time between two instants against bounds, and records it.
     Measure(MeasureStep),
+    /// A node asks another for echoes.
+    Ping(PingStep),
     /// Runs a program in a node.
     Exec(ExecStep),
     /// A line for the timeline.
@@ -74,6 +78,7 @@ impl Step {
             Step::Heal(_) => "heal",
             Step::Mark(_) => "mark",
             Step::Measure(_) => "measure",
+            Step::Ping(_) => "ping",
             Step::Exec(_) => "exec",
             Step::Note(_) => "note",
             Step::Group(_) => "group",
@@ -175,6 +180,32 @@ pub struct MeasureStep {
     pub at_least: Option<DurationExpr>,
     /// Name of the metric.
     pub name: String,
+}
+
+/// `ping`: so many echo requests, of which so many are not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingStep {
+    /// Who asks.
+    pub from: String,
+    /// Who is asked.
+    pub to: PingTarget,
+    /// How many requests, five a second.
+    pub count: u64,
+    /// Octets of data in each; `None` is what the node's own program sends.
+    pub size: Option<u64>,
+    /// How long the last answer may take; `None` is the suite's default.
+    pub within: Option<DurationExpr>,
+    /// How many remain without an answer, exactly.
+    pub lost: u64,
+}
+
+/// Who is asked for echoes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PingTarget {
+    /// A node, at its address in the tunnel.
+    Node(String),
+    /// An address.
+    Addr(IpAddr),
 }
 
 /// `exec`, the escape hatch.

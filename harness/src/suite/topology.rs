@@ -97,6 +97,8 @@ pub struct NodeDecl {
     pub nhs: Vec<NhsDecl>,
     /// NHRP parameters.
     pub nhrp: NhrpDecl,
+    /// How its tunnel is protected; `None` sends GRE in clear.
+    pub ipsec: Option<IpsecDecl>,
     /// MTU of the tunnel.
     pub mtu: Option<u32>,
     /// Where it is declared (or first changed, in a case).
@@ -160,6 +162,19 @@ impl Default for NhrpDecl {
     fn default() -> Self {
         Self { hold: None, auth: None, network_id: None, unique: true }
     }
+}
+
+/// How a node protects its tunnel: IKEv2 with a pre-shared key, and ESP in transport mode for GRE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpsecDecl {
+    /// The pre-shared key.
+    pub psk: String,
+    /// After which the node rekeys its IKE SA; `None` leaves it to the other side.
+    pub ike_rekey: Option<DurationExpr>,
+    /// After which the node rekeys its Child SA; `None` leaves it to the other side.
+    pub child_rekey: Option<DurationExpr>,
+    /// How long the node takes silence before it asks whether the other side still lives; `None` never asks.
+    pub dpd: Option<DurationExpr>,
 }
 
 /// A link as declared.

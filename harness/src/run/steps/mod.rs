@@ -3,6 +3,7 @@
 pub(crate) mod lifecycle;
 mod other;
 mod packets;
+mod ping;
 mod state;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ pub(crate) fn carry_out<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>) -> R
         Step::Heal(link) => Ok(run.world.fabric.heal(link)?),
         Step::Mark(name) => other::mark(run, name),
         Step::Measure(measure) => other::measure(run, step, measure),
+        Step::Ping(ping) => ping::ping(run, step, ping),
         Step::Exec(exec) => other::exec(run, step, exec),
         Step::Note(text) => other::note(run, text),
         Step::Group(_) => Ok(()),

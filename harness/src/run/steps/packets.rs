@@ -227,9 +227,11 @@ pub(super) fn expect_none<'a>(
     step: &'a Spanned<Step>,
     none: &'a ExpectNone,
 ) -> Result<(), Stop> {
-    let mut from = run.world.fabric.timeline.end();
-    let start = run.world.now();
-    let deadline = start + run.env.duration(&none.during);
+    let (mut from, start) = match none.after.as_deref() {
+        Some(name) => (position_after(run, Some(name))?, run.reference(Some(name))?),
+        None => (run.world.fabric.timeline.end(), run.world.now()),
+    };
+    let deadline = run.world.now() + run.env.duration(&none.during);
     let give_up = deadline + run.grace();
     loop {
         if let Some((taken, _)) = look(run, from, &none.pattern, &none.any_of).filter(|(taken, _)| taken.at <= deadline)

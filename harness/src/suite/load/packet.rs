@@ -161,11 +161,12 @@ impl Reader {
         let (pattern, any_of) =
             self.without_binds(node, |r| Some((r.pattern(&map), r.any_of(&map)))).unwrap_or_default();
         let during = self.read(&map, "for", Self::duration);
+        let after = self.read(&map, "after", Self::instant_ref);
         let because = self.read(&map, "because", Self::text);
         if because.is_none() {
             self.scope.absences.push((verb.clone(), None));
         }
-        Some(ExpectNone { pattern: pattern?, any_of: any_of?, during: during?, because })
+        Some(ExpectNone { pattern: pattern?, any_of: any_of?, during: during?, after, because })
     }
 
     pub(super) fn expect_every(&mut self, node: &Node) -> Option<ExpectEvery> {

@@ -6,7 +6,8 @@ use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::model::{ClockKind, Steps, WorldKind};
 use crate::suite::span::Spanned;
 use crate::suite::step::{
-    ExecStep, GroupStep, ImpairStep, MeasureStep, ReadyStep, StateCheck, StateStep, Step, WaitStep,
+    ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, PingTarget, ReadyStep, StateCheck, StateStep, Step,
+    WaitStep,
 };
 use crate::suite::tree::{Entry, Node};
 use crate::suite::value::{Matcher, Row};
@@ -38,7 +39,7 @@ impl Reader {
         let able: &[WorldKind] = match verb {
             "start" | "stop" | "kill" | "restart" | "impair" | "heal" | "advance" => &[Sim, Real],
             "ready" | "send" | "state" | "wait" => &[Sim, Real, Live],
-            "exec" => &[Real, Live],
+            "exec" | "ping" => &[Real, Live],
             _ => &WorldKind::ALL,
         };
         if self.demand_worlds(node, verb, able) && verb == "advance" {
@@ -61,6 +62,7 @@ impl Reader {
             "heal" => self.heal(node).map(Step::Heal),
             "mark" => self.new_instant(node).map(Step::Mark),
             "measure" => self.measure(node).map(Step::Measure),
+            "ping" => self.ping(node).map(Step::Ping),
             "exec" => self.exec(node).map(Step::Exec),
             "note" => self.text(node).map(Step::Note),
             _ => self.group(node).map(Step::Group),
@@ -147,6 +149,29 @@ impl Reader {
             self.scope.judgements += 1;
         }
         Some(MeasureStep { from: from?, to: to?, at_most, at_least, name: name? })
+    }
+
+    fn ping(&mut self, node: &Node) -> Option<PingStep> {
+        const MOST: u64 = 1000;
+        self.scope.judgements += 1;
+        let map = self.map(node, &vocabulary::PING)?;
+        let from = self.read(&map, "from", Self::unscripted_ref);
+        let to = self.read(&map, "to", |r, node| match node.as_scalar().and_then(|(text, _)| text.parse().ok()) {
+            Some(address) => Some(PingTarget::Addr(address)),
+            None => r.node_ref(node).map(PingTarget::Node),
+        });
+        let count = self.read(&map, "count", |r, node| match r.int(node, MOST)? {
+            0 => {
+                r.mismatch(node, "a number above 0", None);
+                None
+            }
+            count => Some(count),
+        });
+        let count = count.unwrap_or(3);
+        let lost = self.read(&map, "lost", |r, node| r.int(node, count)).unwrap_or(0);
+        let size = self.read(&map, "size", |r, node| r.int(node, 65_507));
+        let within = self.read(&map, "within", Self::duration);
+        Some(PingStep { from: from?, to: to?, count, size, within, lost })
     }
 
     fn exec(&mut self, node: &Node) -> Option<ExecStep> {
@@ -279,7 +304,7 @@ impl Reader {
     fn unscripted_ref(&mut self, node: &Node) -> Option<String> {
         let name = self.node_ref(node)?;
         if self.scope.nodes.get(&name) == Some(&true) {
-            let what = format!("`{name}` is scripted and has no state");
+            let what = format!("`{name}` is scripted and has neither state nor programs");
             self.complain(Diagnostic::new("suite::binding", &node.span, what, "the harness plays it"));
             return None;
         }

@@ -5,9 +5,12 @@ use std::net::IpAddr;
 
 use super::reader::{Map, Reader};
 use crate::suite::diagnostic::{Diagnostic, suggest};
+use crate::suite::duration::DurationExpr;
 use crate::suite::model::WorldKind;
 use crate::suite::span::{Span, Spanned};
-use crate::suite::topology::{Binding, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode};
+use crate::suite::topology::{
+    Binding, IpsecDecl, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode,
+};
 use crate::suite::tree::{Entry, Kind, Node};
 use crate::suite::vocabulary;
 
@@ -44,7 +47,7 @@ fn merge_node(old: &Node, new: &Node) -> Node {
     let sets = |key: &str| matches!(&new.kind, Kind::Map(entries) if entries.iter().any(|e| &*e.key.value == key));
     let (scripts, binds) = (sets("scripted"), sets("bind"));
     let merged = overlay(old, new, &|key, old, new| match key {
-        "nhrp" => overlay(old, new, &|_, _, new| new.clone()),
+        "nhrp" | "ipsec" => overlay(old, new, &|_, _, new| new.clone()),
         _ => new.clone(),
     });
     let Kind::Map(entries) = &merged.kind else { return merged };
@@ -143,6 +146,7 @@ impl Reader {
             read.into_iter().collect::<Option<Vec<_>>>()
         });
         let nhrp = self.read(&map, "nhrp", Self::nhrp).unwrap_or_default();
+        let ipsec = self.read(&map, "ipsec", Self::ipsec);
         let mtu = self.read(&map, "mtu", |r, node| r.int(node, 65_535)).and_then(|mtu| u32::try_from(mtu).ok());
 
         let mut needs = vec!["role", "nbma"];
@@ -166,7 +170,7 @@ impl Reader {
         }
         let mode = if mode == Some("p2p") { TunnelMode::PointToPoint } else { TunnelMode::Multipoint };
         let (nhs, span) = (nhs.unwrap_or_default(), span.clone());
-        Some(NodeDecl { role: role?, bind, scripted, nbma: nbma?, tunnel, key, mode, nhs, nhrp, mtu, span })
+        Some(NodeDecl { role: role?, bind, scripted, nbma: nbma?, tunnel, key, mode, nhs, nhrp, ipsec, mtu, span })
     }
 
     /// Nodes and links are named in ids, files and host names.
@@ -235,6 +239,37 @@ impl Reader {
             network_id: self.read(&map, "network_id", Self::int32),
             unique: self.read(&map, "unique", Self::bool).unwrap_or(true),
         })
+    }
+
+    fn ipsec(&mut self, node: &Node) -> Option<IpsecDecl> {
+        let map = self.map(node, &vocabulary::IPSEC)?;
+        let psk = self.read(&map, "psk", Self::text);
+        if !map.has("psk") {
+            let what = "`ipsec` has no pre-shared key";
+            let label = "nothing to authenticate with";
+            self.complain(
+                Diagnostic::new("suite::missing_key", &node.span, what, label).with_help("say `psk: SECRET`"),
+            );
+        }
+        let ike_rekey = self.read(&map, "ike_rekey", Self::lifetime);
+        let child_rekey = self.read(&map, "child_rekey", Self::lifetime);
+        let dpd = self.read(&map, "dpd", Self::lifetime);
+        Some(IpsecDecl { psk: psk?, ike_rekey, child_rekey, dpd })
+    }
+
+    /// A time after which a daemon does something: they all count whole seconds, and nought means never to them.
+    fn lifetime(&mut self, node: &Node) -> Option<DurationExpr> {
+        let expr = self.duration(node)?;
+        let value = self.resolve(node, &expr)?;
+        if value.subsec_nanos() != 0 || value.is_zero() {
+            let what = "lifetimes are whole seconds, 1s or more";
+            let label = format!("{} here", crate::suite::duration::show(value));
+            self.complain(
+                Diagnostic::new("suite::range", &node.span, what, label).with_help("leave the key out for never"),
+            );
+            return None;
+        }
+        Some(expr)
     }
 
     fn link(&mut self, node: &Node) -> Option<LinkDecl> {

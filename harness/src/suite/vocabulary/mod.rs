@@ -188,6 +188,7 @@ pub(crate) static NODE: Shape = Shape {
         may("mode", Kind::Words(MODES), "Kind of tunnel."),
         may("nhs", Kind::List(&Kind::Map(&NHS)), "Next-hop servers."),
         may("nhrp", Kind::Map(&NHRP), "NHRP parameters."),
+        may("ipsec", Kind::Map(&IPSEC), "How its tunnel is protected; GRE in clear if left out."),
         may("mtu", Kind::Int, "MTU of the tunnel."),
     ],
 };
@@ -209,6 +210,18 @@ pub(crate) static NHRP: Shape = Shape {
         may("auth", Kind::Either(&[Kind::Text, Kind::Words(&["none"])]), "Cisco authentication string, 1 to 8 octets."),
         may("network_id", Kind::Int, "Network id, local to the node."),
         may("unique", Kind::Bool, "Registers with the U bit; true if left out."),
+    ],
+};
+
+// `psk` is required after merging only: a case may change a single key.
+pub(crate) static IPSEC: Shape = Shape {
+    name: "ipsec",
+    doc: "How a node protects its tunnel: IKEv2, and ESP in transport mode for GRE.",
+    keys: &[
+        may("psk", Kind::Text, "Pre-shared key."),
+        may("ike_rekey", Kind::Duration, "After which it rekeys its IKE SA; whole seconds; never if left out."),
+        may("child_rekey", Kind::Duration, "After which it rekeys its Child SA; whole seconds; never if left out."),
+        may("dpd", Kind::Duration, "Silence after which it asks for a sign of life; whole seconds; never if left out."),
     ],
 };
 
@@ -270,6 +283,7 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &NODE,
     &NHS,
     &NHRP,
+    &IPSEC,
     &LINK,
     &CASE,
     &CITE,
@@ -294,6 +308,7 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &IMPAIR,
     &HEAL,
     &MEASURE,
+    &PING,
     &EXEC,
     &GROUP,
     &MATCHER,

@@ -24,6 +24,7 @@ pub(crate) static STEP: Shape = Shape {
         may("heal", Kind::Either(&[Kind::Name, Kind::Map(&HEAL)]), "Make a link whole again."),
         may("mark", Kind::Name, "Give this instant a name."),
         may("measure", Kind::Map(&MEASURE), "Hold the time between two instants against bounds."),
+        may("ping", Kind::Map(&PING), "A node asks another for echoes."),
         may("exec", Kind::Map(&EXEC), "Run a program in a node."),
         may("note", Kind::Text, "A line for the timeline."),
         may("group", Kind::Map(&GROUP), "Steps under one name."),
@@ -81,6 +82,8 @@ pub(crate) const MESSAGES: &[&str] = &[
     Msg::Nhrp.name(),
     "nhrp.*",
     Msg::Gre.name(),
+    Msg::Esp.name(),
+    Msg::Ike.name(),
 ];
 
 pub(crate) static GRE: Shape =
@@ -167,6 +170,7 @@ pub(crate) static EXPECT_NONE: Shape = Shape {
     keys: pattern_keys![
         may("any_of", Kind::List(&Kind::Map(&PATTERN)), "Alternatives, each as bad."),
         must("for", Kind::Duration, "How long."),
+        may("after", Kind::Name, "The mark or packet from which on none may have come, where that is not now."),
         may("because", Kind::Text, "Why the absence proves something without a control."),
     ],
 };
@@ -259,6 +263,19 @@ pub(crate) static MEASURE: Shape = Shape {
         may("at_most", Kind::Duration, "Upper bound."),
         may("at_least", Kind::Duration, "Lower bound."),
         must("name", Kind::Slug { path: false }, "Name of the metric."),
+    ],
+};
+
+pub(crate) static PING: Shape = Shape {
+    name: "ping",
+    doc: "Echo requests, five a second, and how many of them are not answered.",
+    keys: &[
+        must("from", Kind::Name, "Who asks."),
+        must("to", Kind::Either(&[Kind::Name, Kind::Addr]), "A node, at its address in the tunnel, or an address."),
+        may("count", Kind::Int, "How many requests; 3 if left out."),
+        may("size", Kind::Int, "Octets of data in each."),
+        may("within", Kind::Duration, "How long the last answer may take."),
+        may("lost", Kind::Int, "How many remain without an answer, exactly; 0 if left out."),
     ],
 };
 

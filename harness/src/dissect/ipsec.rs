@@ -1,0 +1,251 @@
+//! UDP, ESP and the header of IKE: what can be read of protected traffic without a key.
+//!
+//! IKE is UDP port 500, and port 4500 behind four octets of nought; anything else on port 4500 is ESP in UDP, or the
+//! single octet that keeps a translator's entry alive (RFC 3948 section 2). Payloads of IKE are not looked at here.
+
+use std::ops::Range;
+
+use super::FieldValue;
+use super::read::Reader;
+
+/// IP protocol number of UDP.
+pub(super) const UDP: u8 = 17;
+/// IP protocol number of ESP.
+pub(super) const ESP: u8 = 50;
+/// Port of IKE.
+const PORT_IKE: u16 = 500;
+/// Port of IKE and ESP behind address translators.
+const PORT_NAT: u16 = 4500;
+
+const UDP_HEADER: usize = 8;
+const ESP_HEADER: usize = 8;
+const IKE_HEADER: usize = 28;
+const NON_ESP_MARKER: [u8; 4] = [0; 4];
+const KEEPALIVE: [u8; 1] = [0xFF];
+
+/// Flags of IKEv2 (RFC 7296 section 3.1).
+const FLAGS: [(&str, u64); 3] = [("I", 0x08), ("V", 0x10), ("R", 0x20)];
+
+impl Reader<'_> {
+    /// A UDP datagram, if it is one that carries IKE or ESP.
+    pub(super) fn udp(&mut self, at: Range<usize>) {
+        let octets = self.octets.get(at.clone()).unwrap_or_default();
+        let base = at.start;
+        let (Some(src), Some(dst)) = (number(octets, 0..2), number(octets, 2..4)) else {
+            return self.malformed.push("the UDP header is cut".to_owned());
+        };
+        self.uint("udp.src", Some(src), base..base + 2);
+        self.uint("udp.dst", Some(dst), base + 2..base + 4);
+        self.headline = format!("UDP {src} -> {dst}");
+        let on = |port: u16| src == u64::from(port) || dst == u64::from(port);
+        if !on(PORT_IKE) && !on(PORT_NAT) {
+            return;
+        }
+        let Some(length) = number(octets, 4..6).and_then(|length| usize::try_from(length).ok()) else {
+            return self.malformed.push("the UDP header is cut".to_owned());
+        };
+        if length < UDP_HEADER || length > octets.len() {
+            self.malformed.push(format!("UDP length {length}, but {} octets are there", octets.len()));
+        }
+        let end = base + length.clamp(UDP_HEADER.min(octets.len()), octets.len());
+        let start = (base + UDP_HEADER).min(end);
+        let payload = self.octets.get(start..end).unwrap_or_default();
+        if on(PORT_IKE) {
+            self.ike(start..end);
+        } else if payload == KEEPALIVE {
+            self.headline = "NAT keepalive".to_owned();
+        } else if payload.starts_with(&NON_ESP_MARKER) {
+            self.ike(start + NON_ESP_MARKER.len()..end);
+        } else {
+            self.esp(start..end);
+        }
+    }
+
+    /// An ESP packet: what is in front of the cipher.
+    pub(super) fn esp(&mut self, at: Range<usize>) {
+        let octets = self.octets.get(at.clone()).unwrap_or_default();
+        let base = at.start;
+        let (spi, seq) = (number(octets, 0..4), number(octets, 4..8));
+        self.uint("esp.spi", spi, base..base + 4);
+        self.uint("esp.seq", seq, base + 4..base + 8);
+        let (Some(spi), Some(seq)) = (spi, seq) else {
+            self.headline = "ESP".to_owned();
+            return self.malformed.push("the ESP header is cut".to_owned());
+        };
+        let length = octets.len() - ESP_HEADER;
+        self.put("esp.length", FieldValue::Uint(length as u64), 0..0, None);
+        self.headline = format!("ESP SPI {spi:#010x} seq {seq}, {length} octets");
+    }
+
+    /// The header of an IKE message.
+    fn ike(&mut self, at: Range<usize>) {
+        let octets = self.octets.get(at.clone()).unwrap_or_default();
+        let base = at.start;
+        let field = |range: Range<usize>| (number(octets, range.clone()), base + range.start..base + range.end);
+        let mut put = |path: &str, range: Range<usize>| {
+            let (value, range) = field(range);
+            self.uint(path, value, range);
+            value
+        };
+        put("ike.initiator_spi", 0..8);
+        put("ike.responder_spi", 8..16);
+        put("ike.next_payload", 16..17);
+        let version = put("ike.version", 17..18);
+        let exchange = put("ike.exchange", 18..19);
+        let flags = put("ike.flags", 19..20);
+        let id = put("ike.msg_id", 20..24);
+        let length = put("ike.length", 24..28);
+        // Version 1 has other flags in the same octet.
+        if let (Some(flags), Some(0x20..=0x2F)) = (flags, version) {
+            for (name, mask) in FLAGS {
+                self.flag(format!("ike.flags.{name}"), flags, mask, base + 19..base + 20);
+            }
+        }
+        let (Some(version), Some(exchange), Some(flags), Some(id), Some(length)) =
+            (version, exchange, flags, id, length)
+        else {
+            self.headline = "IKE".to_owned();
+            return self.malformed.push("the IKE header is cut".to_owned());
+        };
+        if length != octets.len() as u64 {
+            self.malformed.push(format!("IKE length {length}, but {} octets are there", octets.len()));
+        }
+        if length < IKE_HEADER as u64 {
+            self.malformed.push(format!("IKE length {length} is less than its header's"));
+        }
+        let what = exchange_name(exchange);
+        self.headline = if version >> 4 == 2 {
+            let side = if flags & 0x20 == 0 { "request" } else { "response" };
+            format!("IKEv2 {what} {side} {id}, {length} octets")
+        } else {
+            format!("IKE {}.{} {what}, {length} octets", version >> 4, version & 0x0F)
+        };
+    }
+}
+
+/// The number in these octets, most significant first; nothing if one of them is missing.
+fn number(octets: &[u8], range: Range<usize>) -> Option<u64> {
+    Some(octets.get(range)?.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
+}
+
+/// The exchange as its RFC calls it.
+fn exchange_name(exchange: u64) -> String {
+    match exchange {
+        2 => "Identity Protection".to_owned(),
+        4 => "Aggressive".to_owned(),
+        5 => "Informational".to_owned(),
+        32 => "Quick Mode".to_owned(),
+        34 => "IKE_SA_INIT".to_owned(),
+        35 => "IKE_AUTH".to_owned(),
+        36 => "CREATE_CHILD_SA".to_owned(),
+        37 => "INFORMATIONAL".to_owned(),
+        other => format!("exchange {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dissect::{Dissection, FieldValue, catalogue};
+
+    fn ip(protocol: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(20 + payload.len()).unwrap();
+        let mut packet = vec![0x45, 0, 0, length, 0, 1, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 11, 192, 0, 2, 1];
+        packet.extend(payload);
+        dmvpn_wire::ipv4::Packet::new(&mut packet).fill_checksum();
+        packet
+    }
+
+    fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(8 + payload.len()).unwrap();
+        let words = [port, port, length, 0].map(u16::to_be_bytes);
+        ip(17, &[&words.concat(), payload].concat())
+    }
+
+    /// A CREATE_CHILD_SA request of the initiator, id 2, with four octets behind the header.
+    fn ike() -> Vec<u8> {
+        let mut message: Vec<u8> = (1..=16).collect();
+        message.extend([46, 0x20, 36, 0x08, 0, 0, 0, 2, 0, 0, 0, 32, 0xAA, 0xBB, 0xCC, 0xDD]);
+        message
+    }
+
+    #[test]
+    fn ike_is_read_on_both_ports_with_offsets() {
+        let marked = [&[0; 4][..], &ike()].concat();
+        for (packet, start) in [(udp(500, &ike()), 28), (udp(4500, &marked), 32)] {
+            let read = Dissection::of_ip(&packet);
+            assert_eq!(read.value("malformed"), None);
+            assert!(read.is_ike() && !read.is_esp());
+            assert_eq!(read.uint("ike.initiator_spi"), Some(0x0102_0304_0506_0708));
+            assert_eq!(read.uint("ike.responder_spi"), Some(0x090A_0B0C_0D0E_0F10));
+            assert_eq!(read.uint("ike.next_payload"), Some(46));
+            assert_eq!(read.uint("ike.version"), Some(0x20));
+            assert_eq!(read.uint("ike.exchange"), Some(36));
+            assert_eq!(read.uint("ike.flags"), Some(8));
+            assert_eq!([read.uint("ike.flags.I"), read.uint("ike.flags.R")], [Some(1), Some(0)]);
+            assert_eq!(read.uint("ike.msg_id"), Some(2));
+            assert_eq!(read.uint("ike.length"), Some(32));
+            assert_eq!(read.field("ike.msg_id").unwrap().range, start + 20..start + 24);
+            assert_eq!(read.summary(), "IKEv2 CREATE_CHILD_SA request 2, 32 octets");
+        }
+    }
+
+    #[test]
+    fn esp_is_read_with_and_without_udp() {
+        let esp = [0xC1, 0, 0, 2, 0, 0, 0, 7, 1, 2, 3, 4, 5];
+        for (packet, start) in [(ip(50, &esp), 20), (udp(4500, &esp), 28)] {
+            let read = Dissection::of_ip(&packet);
+            assert_eq!(read.value("malformed"), None);
+            assert!(read.is_esp() && !read.is_ike() && !read.is_gre());
+            assert_eq!(read.uint("esp.spi"), Some(0xC100_0002));
+            assert_eq!(read.uint("esp.seq"), Some(7));
+            assert_eq!(read.uint("esp.length"), Some(5));
+            assert_eq!(read.field("esp.seq").unwrap().range, start + 4..start + 8);
+            assert_eq!(read.summary(), "ESP SPI 0xc1000002 seq 7, 5 octets");
+        }
+    }
+
+    #[test]
+    fn neighbours_on_the_same_ports_are_told_apart() {
+        let keepalive = Dissection::of_ip(&udp(4500, &[0xFF]));
+        assert_eq!((keepalive.is_esp(), keepalive.value("malformed")), (false, None));
+        assert_eq!(keepalive.summary(), "NAT keepalive");
+        let dns = Dissection::of_ip(&udp(53, &[0; 12]));
+        assert_eq!((dns.is_ike(), dns.uint("udp.dst"), dns.summary()), (false, Some(53), "UDP 53 -> 53"));
+    }
+
+    #[test]
+    fn lengths_that_lie_are_said() {
+        let mut short = ike();
+        short[27] = 33;
+        let read = Dissection::of_ip(&udp(500, &short));
+        let said = FieldValue::Text("IKE length 33, but 32 octets are there".to_owned());
+        assert_eq!(read.value("malformed"), Some(&said));
+        let mut packet = udp(500, &ike());
+        packet[24..26].copy_from_slice(&[0xFF, 0xFF]);
+        assert!(Dissection::of_ip(&packet).value("malformed").is_some());
+    }
+
+    #[test]
+    fn every_cut_is_shown_as_far_as_it_goes_by_names_of_the_catalogue() {
+        let esp = ip(50, &[0xC1, 0, 0, 2, 0, 0, 0, 7, 1, 2, 3, 4, 5]);
+        for whole in [udp(500, &ike()), udp(4500, &[&[0; 4][..], &ike()].concat()), esp] {
+            for len in 20..whole.len() {
+                let mut cut = whole[..len].to_vec();
+                cut[2..4].copy_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
+                for field in Dissection::of_ip(&cut).fields() {
+                    assert!(catalogue::lookup(&field.path).is_ok(), "{}", field.path);
+                    assert!(field.range.end <= len, "{} of {len}", field.path);
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_makes_it_panic(payload in proptest::collection::vec(proptest::num::u8::ANY, 0..80), udp in proptest::bool::ANY) {
+            let _ = Dissection::of_ip(&ip(if udp { 17 } else { 50 }, &payload));
+            let _ = Dissection::of_ip(&super::tests::udp(500, &payload));
+            let _ = Dissection::of_ip(&super::tests::udp(4500, &payload));
+        }
+    }
+}
