@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, error, info, warn};
 
 use crate::capture::{Capture, Direction};
-use crate::clock::{self, Clock};
+use crate::clock::{self, Alarm, Clock};
 use crate::control::proto::{Counter, Request, Response};
 use crate::control::server::{Call, Server};
 use crate::outer::NotUsable;
@@ -86,7 +86,7 @@ impl Shell {
     /// is closed, and last the clients learn of the end by theirs.
     ///
     /// # Errors
-    /// A socket that does not work any more.
+    /// A socket or timer that does not work any more.
     pub async fn run(self, mut signals: Signals) -> io::Result<()> {
         let Self { clock, node, underlay, mut server, mut calls, capture, stats } = self;
         let mut inner = Inner {
@@ -101,16 +101,11 @@ impl Shell {
             send_failing: false,
             receive_failures: 0,
         };
+        let mut alarm = Alarm::new(clock)?;
         let mut buf = vec![0; LARGEST_PACKET];
         inner.drain();
         let (result, last_call) = loop {
-            let deadline = inner.node.poll_timeout().map(|(at, _)| inner.clock.deadline(at));
-            let timer = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let deadline = inner.node.poll_timeout().map(|(at, _)| at);
             // In this order, so that a flood of packets delays neither the end nor a timer. Requests come one per
             // client and turn, and can not keep packets away.
             tokio::select! {
@@ -119,7 +114,11 @@ impl Shell {
                     info!("{name}: stopping");
                     break (Ok(()), None);
                 }
-                () = timer => {
+                rung = alarm.wait(deadline) => {
+                    if let Err(error) = rung {
+                        error!("timer: {error}");
+                        break (Err(error), None);
+                    }
                     let now = inner.clock.now();
                     inner.node.handle_timeout(now);
                 }

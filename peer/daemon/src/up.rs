@@ -59,7 +59,10 @@ pub fn run(arguments: &Up) -> Result<(), Failure> {
         let result = shell.run(signals).await;
         log.finish();
         result.map_err(|error| {
-            Failure::environment(format!("a raw socket does not work any more: {error}"), "start the peer again")
+            Failure::environment(
+                format!("a raw socket or the timer does not work any more: {error}"),
+                "start the peer again",
+            )
         })
     });
     // A client that is slow to read its answer does not keep us.

@@ -1,5 +1,6 @@
 //! `state`: questions to neutral views.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use dmvpn_core::io::{Command, Reply};
@@ -160,13 +161,29 @@ fn view(run: &mut CaseRun<'_>, node: &str, view: &str) -> Result<Vec<ViewRow>, L
         })?;
         let outcomes = order_all(run, node, std::slice::from_ref(&adapter.ask))?;
         let outcome = outcomes.first().ok_or_else(|| cannot(format!("nothing to ask for view `{view}`")))?;
-        return rows_of_router(adapter, outcome).map_err(cannot);
+        let mut rows = rows_of_router(adapter, outcome).map_err(cannot)?;
+        if view == "nhrp.nhs" {
+            // A router knows its servers by address only; what they are called is the suite's matter.
+            for row in &mut rows {
+                let name = match row.get("nbma") {
+                    Some(FieldValue::Addr(nbma)) => name_of(run, *nbma),
+                    _ => None,
+                };
+                row.extend(name.map(|name| ("node".to_owned(), FieldValue::Text(name))));
+            }
+        }
+        return Ok(rows);
     }
     let id = run.world.fabric.station(node)?;
     let now = run.world.now();
     let Some(Reply::Nhrp(state)) = run.world.fabric.command(id, now, Command::ShowNhrp) else { return Ok(Vec::new()) };
-    let name_of = |nbma| run.stations.values().find(|station| station.nbma == nbma).map(|station| station.name.clone());
-    rows_of_peer(view, &state, now, name_of).ok_or_else(|| cannot(format!("the built-in peer has no view `{view}`")))
+    let rows = rows_of_peer(view, &state, now, |nbma| name_of(run, nbma));
+    rows.ok_or_else(|| cannot(format!("the built-in peer has no view `{view}`")))
+}
+
+/// The station with that NBMA address.
+fn name_of(run: &CaseRun<'_>, nbma: IpAddr) -> Option<String> {
+    run.stations.values().find(|station| station.nbma == nbma).map(|station| station.name.clone())
 }
 
 fn as_json(rows: &[ViewRow]) -> Value {
