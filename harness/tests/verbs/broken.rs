@@ -7,7 +7,8 @@ use dmvpn_lab::verdict::Outcome;
 
 use crate::lab::{SEED, folder, run_case, suite};
 
-/// One fault: who is broken and how, the case that must notice it, what of its text plays the fault, and the reason.
+/// One fault: who is broken and how, the case that must notice it (of nhrp/registration unless it says otherwise), what of
+/// its text plays the fault, and the reason.
 struct Fault {
     what: &'static str,
     case: &'static str,
@@ -72,7 +73,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "a spoke that refreshes two hours late by a third of a second",
-        case: "refresh-two-hours",
+        case: "nhrp/holding-time/refresh",
         edits: &[("nhrp: { hold: $hold }", "nhrp: { hold: 7201s }")],
         reason: "number 1 did not come within 2400s",
     },
@@ -84,8 +85,8 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         what: "a hub that drops a binding a second too soon",
-        case: "expiry-two-hours",
-        edits: &[("nhrp: { hold: $hold }", "nhrp: { hold: 7199s }")],
+        case: "nhrp/holding-time/expiry",
+        edits: &[("{ \"cie[0].holding_time\": $hold }", "{ \"cie[0].holding_time\": 7199s }")],
         reason: "the state held already before its instant",
     },
     Fault {
@@ -144,10 +145,23 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
+impl Fault {
+    /// Suite and case.
+    fn place(&self) -> (&'static str, &'static str) {
+        self.case.rsplit_once('/').unwrap_or(("nhrp/registration", self.case))
+    }
+
+    /// The text of the suite.
+    fn text(&self) -> String {
+        fs::read_to_string(folder(&format!("../suites/{}.yaml", self.place().0))).unwrap()
+    }
+}
+
 /// The suite with one case only, in which the fault is played.
 fn with(fault: &Fault, text: &str) -> String {
     let (head, cases) = text.split_once("\ncases:\n").unwrap();
-    let start = cases.find(&format!("  - id: {}\n", fault.case)).unwrap_or_else(|| panic!("no case {}", fault.case));
+    let id = fault.place().1;
+    let start = cases.find(&format!("  - id: {id}\n")).unwrap_or_else(|| panic!("no case {id}"));
     let end = cases[start + 1..].find("\n  - id: ").map_or(cases.len(), |end| start + 1 + end + 1);
     let mut case = cases[start..end].to_owned();
     // What other cases have given a name to is put in its place.
@@ -175,10 +189,9 @@ fn with(fault: &Fault, text: &str) -> String {
 
 #[test]
 fn every_fault_is_noticed() {
-    let text = fs::read_to_string(folder("../suites/nhrp/registration.yaml")).unwrap();
     let mut complaints = Vec::new();
     for fault in FAULTS {
-        let suite = suite("nhrp/registration", &with(fault, &text));
+        let suite = suite(fault.place().0, &with(fault, &fault.text()));
         let verdict = run_case(&suite, &suite.cases[0], SEED).verdict;
         let wanted = if fault.reason.is_empty() { Outcome::Pass } else { Outcome::Fail };
         if verdict.outcome != wanted || !verdict.reason.contains(fault.reason) {
@@ -198,10 +211,9 @@ fn every_fault_is_noticed() {
 /// Without a fault the cut-out cases pass: what the others notice is the fault, not the cut.
 #[test]
 fn without_a_fault_they_pass() {
-    let text = fs::read_to_string(folder("../suites/nhrp/registration.yaml")).unwrap();
     for fault in FAULTS {
         let sound = Fault { edits: &[], ..*fault };
-        let suite = suite("nhrp/registration", &with(&sound, &text));
+        let suite = suite(sound.place().0, &with(&sound, &sound.text()));
         let verdict = run_case(&suite, &suite.cases[0], SEED).verdict;
         assert_eq!(verdict.outcome, Outcome::Pass, "{}: {}", fault.case, verdict.reason);
     }
