@@ -61,7 +61,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run cases.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// List cases, with worlds, level and tags.
     List(list::ListArgs),
     /// Say what a case does, step by step, and which sentence it stands on.

@@ -27,9 +27,10 @@ use crate::{docker, images};
 #[derive(Debug, Args)]
 pub(super) struct RealArgs {
     /// Where real routers run. `guest`: in the lab's own kernel, an ordinary process, under a virtual clock. `container`:
-    /// in containers, under the real one. By default in guests where this machine can, else in containers.
-    #[arg(long, value_enum)]
-    driver: Option<DriverArg>,
+    /// in containers, under the real one. By default in guests where this machine can, else in containers. Both, as in
+    /// `guest,container`, hold one against the other: a verdict that differs is an error of the lab.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    driver: Vec<DriverArg>,
     /// Whose time real routers live in; virtual by default in guests. Containers have the real one only.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -66,17 +67,16 @@ pub(super) struct RealWorld {
 }
 
 impl RealWorld {
-    /// From what the user says, and what this machine can.
-    pub(super) fn choose(args: &RealArgs) -> Result<Self, Trouble> {
-        let driver = match args.driver {
-            Some(DriverArg::Guest) => {
-                machine::check()?;
-                DriverArg::Guest
-            }
-            Some(DriverArg::Container) => DriverArg::Container,
-            None if machine::check().is_ok() => DriverArg::Guest,
-            None => DriverArg::Container,
-        };
+    /// From what the user says, and what this machine can: one way, or several to be held against each other.
+    pub(super) fn choose(args: &RealArgs) -> Result<Vec<Self>, Trouble> {
+        let mut drivers = args.driver.clone();
+        if drivers.is_empty() {
+            drivers.push(if machine::check().is_ok() { DriverArg::Guest } else { DriverArg::Container });
+        }
+        drivers.iter().map(|driver| Self::with(*driver, args)).collect()
+    }
+
+    fn with(driver: DriverArg, args: &RealArgs) -> Result<Self, Trouble> {
         let clock = match (driver, args.clock) {
             (DriverArg::Guest, None | Some(ClockArg::Virtual)) => ClockKind::Virtual,
             (DriverArg::Container, Some(ClockArg::Virtual)) => {
@@ -88,7 +88,18 @@ impl RealWorld {
             }
             _ => ClockKind::Real,
         };
+        if driver == DriverArg::Guest {
+            machine::check()?;
+        }
         Ok(Self { driver, clock, wall_limit: Duration::from_secs(args.wall_limit) })
+    }
+
+    /// The word in results.
+    pub(super) fn name(&self) -> &'static str {
+        match self.driver {
+            DriverArg::Container => "container",
+            DriverArg::Guest => "guest",
+        }
     }
 
     /// Guests for the cells that need them, with kernel and roots made if they are missing; none for containers.

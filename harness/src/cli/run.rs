@@ -20,9 +20,9 @@ use crate::run::execute::{Context, Real, environment, execute};
 use crate::run::keep::{Keep, secrets_of};
 use crate::run::plan::{self, plan};
 use crate::subject::{self, Implementation, Subject};
-use crate::suite::WorldKind;
 use crate::suite::select::select_by;
-use crate::verdict::{Event, Interrupt, Policy, RunResult, SCHEMA};
+use crate::suite::{ClockKind, WorldKind};
+use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Verdict};
 
 /// What to run, against whom, and how to tell.
 #[derive(Debug, Args)]
@@ -116,9 +116,11 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         None => &[WorldKind::Sim, WorldKind::Real],
     };
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
-    let real = RealWorld::choose(&args.real)?;
-    let wanted =
-        plan::Wanted { subjects: &subjects, peer: &peer, implementations: &implementations, worlds, clock: real.clock };
+    let ways = RealWorld::choose(&args.real)?;
+    // Drivers are held against each other in the cases that run under both: those for which a real clock is enough.
+    let clock =
+        if ways.iter().all(|way| way.clock == ClockKind::Virtual) { ClockKind::Virtual } else { ClockKind::Real };
+    let wanted = plan::Wanted { subjects: &subjects, peer: &peer, implementations: &implementations, worlds, clock };
     let plan = plan(&selection, wanted).map_err(super::mistakes)?;
     if plan.cells.is_empty() {
         let first = plan.elsewhere.first().map(|(id, why)| format!("{id} is {why}")).unwrap_or_default();
@@ -161,7 +163,8 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         problems: Vec::new(),
         regressions: Vec::new(),
     };
-    let context = Context {
+    let mut context = Context {
+        way: None,
         reporter: &reporter,
         evidence: evidence.as_ref(),
         keep: args.keep,
@@ -178,7 +181,7 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         command: result.command.clone(),
         began: result.began.clone(),
         seed,
-        cases: plan.cells.len() * args.repeat as usize,
+        cases: plan.cells.len() * args.repeat as usize * ways.len(),
     });
     if let Err(error) = told {
         context.problem(error.to_string());
@@ -189,22 +192,46 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     }
     let mut routers = ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
     let suites_folder = place.suites.map_or_else(|| root.join("suites"), Path::to_owned);
-    let guests = real.guests(&plan.cells, &root, &suites_folder, &reporter, &mut result.environment)?;
-    let mut who = match &guests {
-        Some(guests) => Real::Guests(guests),
-        None => Real::Here(&mut routers),
-    };
-    for _ in 0..args.repeat {
-        result.cases.extend(execute(&plan.cells, &context, &mut who));
-        if interrupted.load(Ordering::Relaxed) {
-            break;
+    for way in &ways {
+        let guests = way.guests(&plan.cells, &root, &suites_folder, &reporter, &mut result.environment)?;
+        let mut who = match &guests {
+            Some(guests) => Real::Guests(guests),
+            None => Real::Here(&mut routers),
+        };
+        context.way = (ways.len() > 1).then(|| way.name().to_owned());
+        for _ in 0..args.repeat {
+            result.cases.extend(execute(&plan.cells, &context, &mut who));
+            if interrupted.load(Ordering::Relaxed) {
+                break;
+            }
         }
     }
+    contradictions(&mut result.cases);
     result.environment.extend(routers.facts());
     result.problems = context.problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     result.interrupted = signal.lock().map_or(None, |signal| *signal);
     result.wall = began.elapsed();
     finish(&result, evidence.as_ref(), &reporter, args)
+}
+
+/// Where drivers came to different verdicts on a case, the lab is wrong: one of them does not give the router the world
+/// that it believes to be in.
+fn contradictions(cases: &mut [CaseResult]) {
+    for later in 1..cases.len() {
+        let (before, after) = cases.split_at_mut(later);
+        let case = &mut after[0];
+        let of = |case: &CaseResult| {
+            let name = case.variant.as_deref().unwrap_or_default();
+            (case.id.clone(), name.split_once('@').map_or(name, |(name, _)| name).to_owned())
+        };
+        let other = before.iter().find(|other| other.driver != case.driver && of(other) == of(case));
+        let Some(other) = other.filter(|other| other.verdict.outcome != case.verdict.outcome) else { continue };
+        let word = |case: &CaseResult| {
+            format!("{} with driver {}", case.verdict.outcome.name(), case.driver.as_deref().unwrap_or("none"))
+        };
+        let reason = format!("{}, but {}: {}", word(other), word(case), case.verdict.reason);
+        case.verdict = Verdict::error("lab.contradiction", reason);
+    }
 }
 
 /// Writes what the run as a whole leaves, and tells the end.

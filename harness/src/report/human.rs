@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::verdict::{CaseResult, Event, Outcome, RunResult};
+use crate::verdict::{CaseResult, Event, Metric, Outcome, RunResult};
 
 use super::{
     Terminal, Tint,
@@ -89,6 +89,11 @@ pub fn case_line(case: &CaseResult, terminal: &Terminal) -> String {
         }
     }
     let line = |text: &str| terminal.safe(text).lines().next().unwrap_or_default().to_owned();
+    if verdict.outcome == Outcome::Pass && !case.metrics.is_empty() {
+        let one =
+            |metric: &Metric| format!("{} {} {}", metric.name, (metric.value * 1000.0).round() / 1000.0, metric.unit);
+        notes.push_str(&format!("; {}", case.metrics.iter().map(one).collect::<Vec<_>>().join(", ")));
+    }
     let reason = match (verdict.reason.as_str(), &verdict.cause) {
         ("", None) => String::new(),
         ("", Some(cause)) => format!(": {}", line(cause)),

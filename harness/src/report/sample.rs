@@ -44,6 +44,7 @@ fn case(slug: &str, title: &str, verdict: Verdict) -> CaseResult {
         verdict,
         clock: ClockSpan { is_virtual: false, begin_ns: 0, end_ns: 1_250_000_000 },
         wall: Duration::from_millis(1250),
+        rate: None,
         evidence: Some(PathBuf::from(format!("runs/2026-01-01T10-00-00Z/nhrp/registration/{slug}/default"))),
         rerun: format!("cargo lab run nhrp/registration/{slug} --subject frr:10.3 --seed 7"),
         metrics: Vec::new(),

@@ -23,6 +23,8 @@ use crate::world::{Driver, LabError};
 
 /// Everything that all cases of a run share.
 pub struct Context<'r> {
+    /// Which driver this is, where several are held against each other: a part of every variant then.
+    pub way: Option<String>,
     /// Where progress and results are told.
     pub reporter: &'r Reporter,
     /// Where evidence is kept; `None` keeps none.
@@ -208,7 +210,7 @@ fn routers_of(cells: &[Cell<'_>], key: &LabKey<'_>) -> Vec<Subject> {
 }
 
 fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> CaseResult {
-    context.tell(&Event::CaseStart { id: cell.id(), variant: variant(cell) });
+    context.tell(&Event::CaseStart { id: cell.id(), variant: context.variant(cell) });
     #[allow(clippy::disallowed_methods, reason = "how long a case took by the clock on the wall is part of its result")]
     let began = Wall::now();
     let begin = driver.now();
@@ -260,8 +262,18 @@ fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("without a word").to_owned()
 }
 
+impl Context<'_> {
+    /// Cells of one run that differ only in who plays, or in where, are variants of the case: `frr:10.3@guest`.
+    pub(super) fn variant(&self, cell: &Cell<'_>) -> Option<String> {
+        match (variant(cell), &self.way) {
+            (variant, None) => variant,
+            (variant, Some(way)) => Some(format!("{}@{way}", variant.unwrap_or_default())),
+        }
+    }
+}
+
 /// Cells of one run that differ only in who plays are variants of the case: `frr:10.3`, `frr:10.3+dmvpn-peer:0.1.0`.
-pub(super) fn variant(cell: &Cell<'_>) -> Option<String> {
+fn variant(cell: &Cell<'_>) -> Option<String> {
     match (&cell.cast.subject, &cell.cast.peer) {
         (Subject::BuiltIn, Subject::BuiltIn) => None,
         (subject, Subject::BuiltIn) => Some(subject.id()),
@@ -300,7 +312,7 @@ fn result(
         id: cell.id(),
         suite: cell.suite.id.clone(),
         title: cell.case.title.clone(),
-        variant: variant(cell),
+        variant: context.variant(cell),
         world: cell.world.name().to_owned(),
         driver: (!driver.is_empty()).then(|| driver.to_owned()),
         subject,
@@ -309,13 +321,15 @@ fn result(
         cites: cites.collect(),
         verdict,
         clock,
-        wall,
+        wall: Duration::ZERO,
+        rate: None,
         evidence: None,
         rerun: format!("cargo lab run {}{} --seed {}", cell.id(), options(cell), context.settings.seed),
         metrics,
         file: cell.suite.source.path.display().to_string(),
         line: cell.case.span.line,
     }
+    .with_wall(wall)
 }
 
 /// What the environment of a run is, for its record.

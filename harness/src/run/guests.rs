@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant as Wall};
 
-use super::execute::{Context, Tally, judged, variant};
+use super::execute::{Context, Tally, judged};
 use super::inside::{EVENTS, JOB, Job, PULSE};
 use super::plan::Cell;
 use crate::evidence::FileError;
@@ -149,6 +149,7 @@ impl Guests<'_> {
             cells: indices.iter().map(|index| names(&news.cells[*index])).collect(),
             roots: self.assets.roots.clone(),
             is_virtual: self.clock == ClockKind::Virtual,
+            way: context.way.clone(),
             seed: context.settings.seed,
             timeout_scale: context.settings.timeout_scale,
             evidence: context.evidence.map(|run| absolute(run.path())).transpose()?,
@@ -232,7 +233,7 @@ impl News<'_, '_> {
 
     fn event(&mut self, event: Event) -> Result<(), LabError> {
         let index = |id: &str, wanted: Option<&str>| {
-            let is = |cell: &&Cell<'_>| cell.id() == id && variant(cell).as_deref() == wanted;
+            let is = |cell: &&Cell<'_>| cell.id() == id && self.tally.context().variant(cell).as_deref() == wanted;
             let position = self.cells.iter().position(|cell| is(&cell));
             position
                 .ok_or_else(|| LabError::internal(format!("a guest speaks of the case {id}, which it was not given")))
@@ -245,7 +246,7 @@ impl News<'_, '_> {
             Event::Verdict { case } => {
                 let index = index(&case.id, case.variant.as_deref())?;
                 let wall = self.running.take().map_or(Duration::ZERO, |(_, began)| began.elapsed());
-                let case = CaseResult { wall, ..*case };
+                let case = case.with_wall(wall);
                 // The guest has its own idea of time; the verdict in the evidence gets ours.
                 if let Err(error) = rewrite(self.tally.context(), &case) {
                     self.tally.context().problem(error.to_string());
@@ -280,8 +281,8 @@ fn broken(
     let verdict = Verdict::error(cause, format!("{reason}{last}")).with_failure(failure);
     let mut result = judged(cell, context, None);
     result.driver = Some("guest".to_owned());
-    result.wall = wall;
     result.verdict = verdict;
+    let mut result = result.with_wall(wall);
     if let Some(run) = context.evidence.filter(|_| context.keep.wants(Outcome::Error)) {
         let written = run.case(&result.id, result.variant.as_deref()).and_then(|dir| {
             result.evidence = Some(dir.path().to_owned());

@@ -54,6 +54,8 @@ pub(super) struct Job {
     pub(super) roots: BTreeMap<String, PathBuf>,
     /// Whether the clock is the guest's own.
     pub(super) is_virtual: bool,
+    /// What variants are marked with.
+    pub(super) way: Option<String>,
     /// Seed of every random choice of the harness.
     pub(super) seed: u64,
     /// Stretches upper bounds of waits under the real clock.
@@ -110,6 +112,7 @@ fn run(folder: &Path) -> Result<(), String> {
         cells.push(Cell { suite, case, cast, world, known: None });
     }
     let context = Context {
+        way: job.way,
         reporter: &reporter,
         evidence: evidence.as_ref(),
         keep: job.keep,

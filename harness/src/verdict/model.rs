@@ -404,6 +404,9 @@ pub struct CaseResult {
     #[serde(rename = "wall_ns", with = "serial::nanoseconds")]
     #[schemars(with = "u64")]
     pub wall: Duration,
+    /// How many virtual seconds passed per second of that, under a virtual clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
     /// Where its evidence lies.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "serial::lossy_path")]
     #[schemars(with = "Option<String>")]
@@ -420,6 +423,15 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
+    /// The same result with the time it took by the clock on the wall, and the rate that follows from it.
+    #[must_use]
+    pub fn with_wall(mut self, wall: Duration) -> CaseResult {
+        let timed = self.clock.is_virtual && !wall.is_zero() && !self.clock.length().is_zero();
+        self.rate = timed.then(|| self.clock.length().as_secs_f64() / wall.as_secs_f64());
+        self.wall = wall;
+        self
+    }
+
     /// The name that people see: id, and the variant in brackets.
     pub fn name(&self) -> String {
         full_name(&self.id, self.variant.as_deref())

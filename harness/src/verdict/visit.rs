@@ -59,6 +59,7 @@ impl CaseResult {
             cites,
             verdict,
             clock: _,
+            rate: _,
             wall: _,
             evidence: _,
             rerun,

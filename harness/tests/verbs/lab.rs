@@ -87,6 +87,7 @@ pub(crate) fn run_cells(
 ) -> Vec<CaseResult> {
     let reporter = silent();
     let context = Context {
+        way: None,
         reporter: &reporter,
         evidence: None,
         keep: Keep::Never,

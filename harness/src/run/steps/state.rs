@@ -17,9 +17,10 @@ use crate::verdict::Metric;
 use crate::world::LabError;
 use crate::world::timeline::What;
 
-/// How often a router is asked while a step waits for its state. In virtual time the questions cost nothing but wall
-/// time; in real time they are what limits precision.
+/// How often a router is asked while a step waits for its state.
 const POLL: Duration = Duration::from_millis(20);
+/// How often where the instant itself is judged: a tenth of what is allowed, as long as questions are worth it.
+const FINEST_POLL: Duration = Duration::from_micros(500);
 
 pub(super) fn state<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &'a StateStep) -> Result<(), Stop> {
     if let Some(turns) = &state.turns {
@@ -34,14 +35,19 @@ pub(super) fn state<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &
         };
     }
     let deadline = run.world.now() + run.bound(state.within.as_ref());
-    match wait_for(run, state, deadline)? {
+    match wait_for(run, state, deadline, POLL)? {
         Ok(()) => hold(run, step, state),
         Err(rows) => Err(broken(run, step, state, &rows, "does not hold in time")),
     }
 }
 
-/// Asks until the condition holds, or returns the last rows at the deadline.
-fn wait_for(run: &mut CaseRun<'_>, state: &StateStep, deadline: Instant) -> Result<Result<(), Vec<ViewRow>>, Stop> {
+/// Asks every so often until the condition holds, or returns the last rows at the deadline.
+fn wait_for(
+    run: &mut CaseRun<'_>,
+    state: &StateStep,
+    deadline: Instant,
+    poll: Duration,
+) -> Result<Result<(), Vec<ViewRow>>, Stop> {
     loop {
         let (holds, rows) = ask(run, state)?;
         if holds {
@@ -50,7 +56,7 @@ fn wait_for(run: &mut CaseRun<'_>, state: &StateStep, deadline: Instant) -> Resu
         if run.world.now() >= deadline {
             return Ok(Err(rows));
         }
-        pause(run, state, deadline)?;
+        pause(run, state, deadline, poll)?;
     }
 }
 
@@ -66,7 +72,7 @@ fn hold<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &'a StateStep
         if run.world.now() >= until {
             return Ok(());
         }
-        pause(run, state, until)?;
+        pause(run, state, until, POLL)?;
     }
 }
 
@@ -89,7 +95,7 @@ fn turns_at<'a>(
     if exact {
         run.world.pump_until(target)?;
     }
-    match wait_for(run, state, deadline)? {
+    match wait_for(run, state, deadline, (slack / 10).clamp(FINEST_POLL, POLL))? {
         Ok(()) => {
             let now = run.world.now();
             let off = now.saturating_since(target).max(target.saturating_since(now));
@@ -102,9 +108,9 @@ fn turns_at<'a>(
 }
 
 /// Until something happens or it is time to ask again.
-fn pause(run: &mut CaseRun<'_>, state: &StateStep, limit: Instant) -> Result<(), LabError> {
+fn pause(run: &mut CaseRun<'_>, state: &StateStep, limit: Instant, poll: Duration) -> Result<(), LabError> {
     if run.routers.contains_key(&state.node) {
-        let until = (run.world.now() + POLL).min(limit);
+        let until = (run.world.now() + poll).min(limit);
         run.world.pump_until(until)
     } else {
         run.world.pump(limit)
