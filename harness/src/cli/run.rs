@@ -1,5 +1,6 @@
 //! `cargo lab run`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,9 @@ pub(super) struct RunArgs {
     world: Option<WorldArg>,
     #[command(flatten)]
     real: RealArgs,
+    /// Run cases tagged `long` against routers, too; they may need a higher --wall-limit.
+    #[arg(long)]
+    long: bool,
     /// Seed of every random choice.
     #[arg(long)]
     seed: Option<u64>,
@@ -120,7 +124,14 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     // Drivers are held against each other in the cases that run under both: those for which a real clock is enough.
     let clock =
         if ways.iter().all(|way| way.clock == ClockKind::Virtual) { ClockKind::Virtual } else { ClockKind::Real };
-    let wanted = plan::Wanted { subjects: &subjects, peer: &peer, implementations: &implementations, worlds, clock };
+    let wanted = plan::Wanted {
+        subjects: &subjects,
+        peer: &peer,
+        implementations: &implementations,
+        worlds,
+        clock,
+        long: args.long,
+    };
     let plan = plan(&selection, wanted).map_err(super::mistakes)?;
     if plan.cells.is_empty() {
         let first = plan.elsewhere.first().map(|(id, why)| format!("{id} is {why}")).unwrap_or_default();
@@ -187,8 +198,12 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         context.problem(error.to_string());
     }
     if !plan.elsewhere.is_empty() {
-        let what = format!("{} case(s) that are not for this world (see `cargo lab list`)", plan.elsewhere.len());
-        reporter.progress().phase("Leaving out", &what);
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, why) in &plan.elsewhere {
+            *reasons.entry(why).or_default() += 1;
+        }
+        let reasons: Vec<String> = reasons.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        reporter.progress().phase("Leaving out", &format!("cases: {}", reasons.join(", ")));
     }
     let mut routers = ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
     let suites_folder = place.suites.map_or_else(|| root.join("suites"), Path::to_owned);

@@ -163,8 +163,14 @@ cases:
         let named = |name: &&str| Subject::named(name, &known).unwrap();
         let subjects: Vec<_> = subjects.iter().map(named).collect();
         let peer = named(&peer);
-        let wanted =
-            Wanted { subjects: &subjects, peer: &peer, implementations: &known, worlds, clock: ClockKind::Real };
+        let wanted = Wanted {
+            subjects: &subjects,
+            peer: &peer,
+            implementations: &known,
+            worlds,
+            clock: ClockKind::Real,
+            long: false,
+        };
         plan(&select(suites, &[]).unwrap(), wanted).unwrap()
     }
 

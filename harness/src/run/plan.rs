@@ -44,6 +44,9 @@ impl Cell<'_> {
 /// Subject, peer, suite and epoch.
 pub type LabKey<'a> = (String, String, &'a str, u64);
 
+/// The tag of cases that take a moment in simulation, and minutes to hours with a daemon that is never idle for long.
+pub const LONG: &str = "long";
+
 /// Who is wanted where.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -57,6 +60,8 @@ pub struct Wanted<'a> {
     pub worlds: &'a [WorldKind],
     /// The clock that world `real` has here.
     pub clock: ClockKind,
+    /// Whether cases tagged [`LONG`] run against routers.
+    pub long: bool,
 }
 
 /// What runs, and what does not because it does not belong here.
@@ -99,6 +104,8 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
                 plan.elsewhere.push((pick.id(), format!("not for world {}", world.name())));
             } else if suite.clock_of(case).is_some_and(|wanted| wanted != clock) {
                 plan.elsewhere.push((pick.id(), format!("not with a {} clock", clock.name())));
+            } else if world == WorldKind::Real && !wanted.long && case.tags.iter().any(|tag| tag == LONG) {
+                plan.elsewhere.push((pick.id(), format!("tagged `{LONG}`: minutes to hours with a router (`--long`)")));
             } else {
                 let known = unsupported(suite, case, &cast);
                 plan.cells.push(Cell { suite, case, cast, world, known });

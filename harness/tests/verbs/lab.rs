@@ -71,6 +71,7 @@ pub(crate) fn run_all(suites: &[Suite], jobs: usize) -> Vec<CaseResult> {
         peer: &Subject::BuiltIn,
         implementations: &[],
         worlds: &[WorldKind::Sim],
+        long: false,
         clock: ClockKind::Real,
     };
     let plan = plan(&selection, wanted).unwrap();
