@@ -78,6 +78,9 @@ pub fn progress_line(tint: Tint, verb: &str, text: &str, terminal: &Terminal) ->
     format!("{verb} {}", terminal.safe(text).replace('\n', " "))
 }
 
+/// Measurements on the line of a case; all of them are in its result.
+const SHOWN_METRICS: usize = 2;
+
 /// The one line about a finished case.
 pub fn case_line(case: &CaseResult, terminal: &Terminal) -> String {
     let verdict = &case.verdict;
@@ -92,7 +95,10 @@ pub fn case_line(case: &CaseResult, terminal: &Terminal) -> String {
     if verdict.outcome == Outcome::Pass && !case.metrics.is_empty() {
         let one =
             |metric: &Metric| format!("{} {} {}", metric.name, (metric.value * 1000.0).round() / 1000.0, metric.unit);
-        notes.push_str(&format!("; {}", case.metrics.iter().map(one).collect::<Vec<_>>().join(", ")));
+        let more = case.metrics.len().saturating_sub(SHOWN_METRICS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown: Vec<String> = case.metrics.iter().take(SHOWN_METRICS).map(one).collect();
+        notes.push_str(&format!("; {}{more}", shown.join(", ")));
     }
     let reason = match (verdict.reason.as_str(), &verdict.cause) {
         ("", None) => String::new(),

@@ -284,7 +284,7 @@ impl<'a> CaseRun<'a> {
                 return Err(error);
             }
         }
-        Ok(())
+        if self.routers.is_empty() { Ok(()) } else { steps::lifecycle::settle(self) }
     }
 
     /// Brings every router that was started back to its initial state; names those that would not.

@@ -17,7 +17,7 @@ use super::inside::{EVENTS, JOB, Job, PULSE};
 use super::plan::Cell;
 use crate::evidence::FileError;
 use crate::suite::ClockKind;
-use crate::verdict::{CaseResult, Event, Failure, Outcome, Verdict};
+use crate::verdict::{CaseResult, Event, Failure, NodeLog, Outcome, Verdict};
 use crate::world::LabError;
 use crate::world::real::machine::{Boot, Folder, GuestClock, Machine};
 use crate::world::sim::EPOCH_NS;
@@ -276,8 +276,11 @@ fn broken(
     console: Vec<String>,
     wall: Duration,
 ) -> CaseResult {
-    let last = if console.is_empty() { String::new() } else { format!("; its last words: {}", console.join(" | ")) };
-    let failure = Failure { actual: console.join("\n"), ..Failure::default() };
+    // Why it panicked comes before whatever trace there is; otherwise the last line says most.
+    let telling = console.iter().find(|line| line.contains("Kernel panic")).or(console.last());
+    let last = telling.map(|line| format!("; its last words: {line}")).unwrap_or_default();
+    let log = NodeLog { node: "the guest".to_owned(), lines: console.clone() };
+    let failure = Failure { log_tail: vec![log], ..Failure::default() };
     let verdict = Verdict::error(cause, format!("{reason}{last}")).with_failure(failure);
     let mut result = judged(cell, context, None);
     result.driver = Some("guest".to_owned());

@@ -35,7 +35,22 @@ pub(crate) fn start(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
     let Some(part) = run.routers.get_mut(node) else { return Ok(()) };
     part.started = true;
     let actions = part.implementation.start.clone();
-    order_all(run, node, &actions).map(drop)
+    order_all(run, node, &actions)?;
+    settle(run)
+}
+
+/// Under a virtual clock, lets time pass to the next tenth of a second of the case. How many milliseconds an order takes
+/// hangs on which of two daemons was looked at first; what the harness does next shall be at the same instant in every
+/// run.
+pub(crate) fn settle(run: &mut CaseRun<'_>) -> Result<(), LabError> {
+    const GRID_NS: u128 = 100_000_000;
+    if !run.world.is_virtual() {
+        return Ok(());
+    }
+    let (begin, now) = (run.world.fabric.timeline.begin, run.world.now());
+    let over = now.saturating_since(begin).as_nanos() % GRID_NS;
+    let rest = u64::try_from(GRID_NS - over).unwrap_or(0);
+    run.world.pump_until(now + Duration::from_nanos(rest))
 }
 
 /// Stops a node in an orderly way.
@@ -67,6 +82,7 @@ fn end(
             run.world.condemn(&format!("{node}/{process}"));
         }
         order_all(run, node, &actions)?;
+        settle(run)?;
     }
     if goodbye {
         let now = run.world.now();

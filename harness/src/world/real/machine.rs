@@ -198,7 +198,8 @@ fn keep_lines(printed: impl Read, kept: &Mutex<VecDeque<String>>) {
     while let Ok(1..) = printed.by_ref().take(4096).read_until(b'\n', &mut octets) {
         let line = String::from_utf8_lossy(&octets).trim_end_matches(['\r', '\n']).to_owned();
         octets.clear();
-        if line.is_empty() {
+        // There is no block device, and every guest says so.
+        if line.is_empty() || line.starts_with("Failed to initialize ubd device") {
             continue;
         }
         let mut lines = kept.lock().unwrap_or_else(PoisonError::into_inner);
