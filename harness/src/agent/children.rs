@@ -27,8 +27,13 @@ pub(super) struct Children {
 impl Children {
     /// Starts a program as the head of a process group of its own.
     pub(super) fn start(&self, command: &mut Command) -> io::Result<Child> {
+        self.start_as_it_is(command.process_group(0))
+    }
+
+    /// Starts a program that makes itself the head of a group or of a session.
+    pub(super) fn start_as_it_is(&self, command: &mut Command) -> io::Result<Child> {
         let mut waited_for = self.lock();
-        let child = command.process_group(0).spawn()?;
+        let child = command.spawn()?;
         waited_for.insert(child.id() as i32);
         Ok(child)
     }

@@ -87,6 +87,7 @@ fn serve(mut line: File, outbox: &Outbox, services: &Arc<Services>) -> Result<()
         while let Some(envelope) = decoder.next_envelope().map_err(|error| error.to_string())? {
             match envelope.kind {
                 Kind::Request => services.take(&envelope.payload),
+                Kind::Session => services.programs.take(&envelope.payload),
                 other => return Err(format!("a message of the other direction: {other:?}")),
             }
         }

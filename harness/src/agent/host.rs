@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::children::Children;
-use super::protocol::{Abilities, Event, Hello, KernelKind, Status};
+use super::protocol::{Abilities, Event, Hello, KernelKind, Kind, Status};
 use super::router::{Context, End, Place};
 use super::services::Services;
 use super::sys::{self, IfName};
@@ -62,7 +62,10 @@ pub(super) fn serve(context: &Context, wire: Wire, kernel: KernelKind) -> Place 
     Place {
         wire,
         control: Box::new(move |envelope| {
-            services.take(&envelope.payload);
+            match envelope.kind {
+                Kind::Session => services.programs.take(&envelope.payload),
+                _ => services.take(&envelope.payload),
+            }
             Ok(())
         }),
     }

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::guest::GUEST_MARK;
 use super::protocol::{Decoder, Envelope, Event, Hello, KernelKind, Kind, Message, Status};
 use super::router::{Context, End, Place};
+use super::window::Window;
 use super::wire::Wire;
 use super::{host, sys};
 
@@ -58,7 +59,7 @@ pub(super) fn start(context: &Context) -> Result<Place, String> {
     drop((command, guest_wire, guest_line));
 
     let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-    let window = Arc::new(Window::default());
+    let window = Arc::new(Window::shut(WINDOW));
     let (told, lines) = (context.clone(), Arc::clone(&last_lines));
     let console = thread::spawn(move || pass_on_console(&told, &lines, printed));
     let (heard, from_guest, opened) = (context.clone(), line.try_clone().map_err(wrong)?, Arc::clone(&window));
@@ -133,64 +134,11 @@ fn kernel_command(context: &Context, wire: &OwnedFd, line: &OwnedFd) -> io::Resu
     Ok(command)
 }
 
-/// How far ahead of the guest's reading the outer agent may write.
+/// Octets on their way to the guest at most.
 ///
 /// The terminal at the guest's end of the line holds 4096 octets. When they are exceeded it stops the line, and the
 /// line's driver never starts again. So the guest says what it has read, and half of that is all that is on its way.
-#[derive(Default)]
-struct Window {
-    state: Mutex<WindowState>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct WindowState {
-    /// None until the guest says hello.
-    credit: Option<usize>,
-    closed: bool,
-}
-
-/// Octets on their way to the guest at most.
 const WINDOW: usize = 2048;
-
-impl Window {
-    /// The guest is there, or has read so much.
-    fn grant(&self, octets: usize) {
-        let mut state = self.lock();
-        state.credit = Some(state.credit.unwrap_or(0).saturating_add(octets).min(WINDOW));
-        self.changed.notify_all();
-    }
-
-    /// The guest is gone.
-    fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until the guest has said hello. False when it is gone, or `deadline` has come.
-    fn wait_open(&self, deadline: Instant) -> bool {
-        self.wait(deadline, |state| state.credit.is_some()).credit.is_some()
-    }
-
-    /// Takes leave to write, of `wanted` octets at most. None when the guest is gone, or `deadline` has come.
-    fn take(&self, wanted: usize, deadline: Instant) -> Option<usize> {
-        let mut state = self.wait(deadline, |state| state.credit.is_some_and(|credit| credit > 0));
-        let credit = state.credit.as_mut().filter(|credit| **credit > 0)?;
-        let taken = wanted.min(*credit);
-        *credit -= taken;
-        (!state.closed).then_some(taken)
-    }
-
-    fn wait(&self, deadline: Instant, is_it: impl Fn(&WindowState) -> bool) -> MutexGuard<'_, WindowState> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let waited = self.changed.wait_timeout_while(self.lock(), left, |state| !state.closed && !is_it(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WindowState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Writes a request to the guest, no faster than it reads.
 fn write_request(line: &mut UnixStream, window: &Window, envelope: &Envelope) -> Result<(), String> {
@@ -198,7 +146,7 @@ fn write_request(line: &mut UnixStream, window: &Window, envelope: &Envelope) ->
     envelope.encode(&mut octets).map_err(|error| error.to_string())?;
     let mut rest = octets.as_slice();
     while !rest.is_empty() {
-        let Some(len) = window.take(rest.len(), Instant::now() + TAKES_WITHIN) else {
+        let Some(len) = window.take(rest.len(), Some(Instant::now() + TAKES_WITHIN)) else {
             return Err(format!("the guest is gone or has not read a request within {TAKES_WITHIN:?}"));
         };
         let (now, later) = rest.split_at(len);
@@ -229,7 +177,7 @@ fn relay_answers(context: &Context, mut line: impl Read, window: &Window) -> Res
                 }
                 continue;
             }
-            if !matches!(envelope.kind, Kind::Response | Kind::Event) {
+            if !matches!(envelope.kind, Kind::Response | Kind::Event | Kind::Session) {
                 return Err(format!("the guest sent a message of the other direction: {:?}", envelope.kind));
             }
             let sent = if greeted {

@@ -25,13 +25,16 @@ mod guest;
 mod host;
 mod lab;
 mod outbox;
+mod programs;
 pub mod protocol;
 mod router;
 mod services;
+pub mod session;
 mod sys;
 mod tap;
 mod vocabulary;
 mod vty;
+mod window;
 mod wire;
 
 pub use guest::{GUEST_MARK, power_off, run_guest_init};
@@ -39,3 +42,4 @@ pub use guest::{GUEST_MARK, power_off, run_guest_init};
 pub const EXECUTABLE: &str = "/lab/dmvpn-lab";
 
 pub use router::{KernelChoice, MacAddress, RouterArgs, run_router};
+pub use window::Window;

@@ -6,6 +6,7 @@
 //! +------+----------------+=====================+                 Ethernet frame from its destination address on
 //!                                                   kind 2 REQUEST, 3 RESPONSE, 4 EVENT: one JSON object
 //!                                                   kind 5 CREDIT: u32 be, octets of requests that were taken
+//!                                                   kind 6 SESSION: see `session.rs`
 //! ```
 //!
 //! The same octets travel over the standard streams of a container, over the console line of a guest kernel and over
@@ -15,6 +16,7 @@
 
 use std::fmt;
 
+use super::session::{MAX_SESSION, Session};
 pub use super::vocabulary::{
     Abilities, Action, Event, Hello, KernelKind, Outcome, Request, Response, Status, VTY_WARNING, VtyReply,
 };
@@ -45,6 +47,8 @@ pub enum Kind {
     /// From a guest's agent to the outer one: so many octets of requests have been read. A console line loses its input
     /// for good when more is on its way than its buffer holds, so the outer agent never sends that much ahead.
     Credit = 5,
+    /// Between a program inside the router and whoever talks with it, in both directions.
+    Session = 6,
 }
 
 impl Kind {
@@ -54,6 +58,7 @@ impl Kind {
             Kind::Frame => STAMP_LEN + MAX_FRAME,
             Kind::Request | Kind::Response | Kind::Event => MAX_JSON,
             Kind::Credit => CREDIT_LEN,
+            Kind::Session => MAX_SESSION,
         }
     }
 }
@@ -68,6 +73,7 @@ impl TryFrom<u8> for Kind {
             3 => Ok(Kind::Response),
             4 => Ok(Kind::Event),
             5 => Ok(Kind::Credit),
+            6 => Ok(Kind::Session),
             other => Err(ProtocolError::UnknownKind(other)),
         }
     }
@@ -89,6 +95,13 @@ pub enum ProtocolError {
     ShortFrame(usize),
     /// A credit of less than its four octets.
     ShortCredit(usize),
+    /// A word of a session that there is not, or of a length that it does not have.
+    Session {
+        /// The number of the word.
+        verb: u8,
+        /// Length of the payload.
+        len: usize,
+    },
     /// JSON that is none, or of another shape.
     Json {
         /// The kind of the message.
@@ -107,6 +120,7 @@ impl fmt::Display for ProtocolError {
             }
             ProtocolError::ShortFrame(len) => write!(f, "frame of {len} octets is shorter than its headers"),
             ProtocolError::ShortCredit(len) => write!(f, "credit of {len} octets, not {CREDIT_LEN}"),
+            ProtocolError::Session { verb, len } => write!(f, "word {verb} of a session in {len} octets"),
             ProtocolError::Json { kind, reason } => write!(f, "{kind:?} cannot be read: {reason}"),
         }
     }
@@ -157,6 +171,8 @@ pub enum Message {
     Event(Event),
     /// See [`Kind::Credit`].
     Credit(u32),
+    /// See [`Kind::Session`].
+    Session(Session),
 }
 
 impl Message {
@@ -173,6 +189,7 @@ impl Message {
             Message::Response(response) => (Kind::Response, serde_json::to_vec(response)),
             Message::Event(event) => (Kind::Event, serde_json::to_vec(event)),
             Message::Credit(octets) => (Kind::Credit, Ok(octets.to_be_bytes().to_vec())),
+            Message::Session(session) => return Ok(Envelope { kind: Kind::Session, payload: session.payload()? }),
         };
         let payload = payload.map_err(|error| ProtocolError::Json { kind, reason: error.to_string() })?;
         Ok(Envelope { kind, payload })
@@ -201,6 +218,7 @@ impl TryFrom<Envelope> for Message {
                 Ok(octets) => Ok(Message::Credit(u32::from_be_bytes(octets))),
                 Err(_) => Err(ProtocolError::ShortCredit(payload.len())),
             },
+            Kind::Session => Session::read(&payload).map(Message::Session),
         }
     }
 }

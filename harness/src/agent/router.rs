@@ -107,7 +107,7 @@ pub(super) enum End {
 pub(super) struct Place {
     /// Frames to and from the router's interface.
     pub(super) wire: Wire,
-    /// Takes the payload of a request; an error is the end.
+    /// Takes a request, or a word of a session; an error is the end.
     pub(super) control: Box<dyn FnMut(Envelope) -> Result<(), String> + Send>,
 }
 
@@ -276,7 +276,7 @@ fn read_harness(
             };
             let result = match envelope.kind {
                 Kind::Frame => deliver(context, wire, &envelope.payload),
-                Kind::Request => control(envelope),
+                Kind::Request | Kind::Session => control(envelope),
                 other => Err(format!("the harness sent a message of the other direction: {other:?}")),
             };
             if let Err(reason) = result {

@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 
 use super::children::{Children, signal_group};
 use super::outbox::Outbox;
+use super::programs::Programs;
 use super::protocol::{Action, Event, Message, Outcome, Request, Response, Status};
 use super::{sys, vty};
 
@@ -34,6 +35,8 @@ const MAX_LINE: u64 = 4096;
 
 /// What an agent does for the harness.
 pub(super) struct Services {
+    /// Programs that somebody talks with.
+    pub(super) programs: Programs,
     outbox: Outbox,
     children: Arc<Children>,
     daemons: Mutex<BTreeMap<String, Arc<Daemon>>>,
@@ -61,7 +64,9 @@ struct State {
 
 impl Services {
     pub(super) fn new(outbox: Outbox, children: Arc<Children>, end: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { outbox, children, daemons: Mutex::default(), at_once: AtomicUsize::new(0), end: Box::new(end) })
+        let programs = Programs::new(outbox.clone(), Arc::clone(&children));
+        let (daemons, at_once) = (Mutex::default(), AtomicUsize::new(0));
+        Arc::new(Self { programs, outbox, children, daemons, at_once, end: Box::new(end) })
     }
 
     /// Takes a request as it arrived and sees to its response. Returns at once.
@@ -306,7 +311,7 @@ fn done(what: &str, result: io::Result<()>) -> Outcome {
     result.map_or_else(|error| failed(what, error), |()| Outcome::Done {})
 }
 
-fn command(argv: &[String]) -> io::Result<Command> {
+pub(super) fn command(argv: &[String]) -> io::Result<Command> {
     let (program, arguments) =
         argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
     let mut command = Command::new(program);

@@ -2,9 +2,11 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::time::{ClockId, clock_gettime};
+
+use super::session::Size;
 
 /// CLOCK_MONOTONIC in nanoseconds.
 pub(super) fn monotonic_ns() -> u64 {
@@ -184,4 +186,49 @@ pub(super) fn bind(command: &mut std::process::Command) {
 pub(super) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointers.
     owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
+}
+
+/// Makes a pair of ends of a new terminal: the one that is its keyboard and screen, and the one for programs.
+pub(super) fn new_terminal(size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
+    use nix::fcntl::{OFlag, open};
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    // No other program that is started meanwhile may hold an end of it.
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let program = open(ptsname_r(&master)?.as_str(), flags, nix::sys::stat::Mode::empty())?;
+    let master = OwnedFd::from(master);
+    set_terminal_size(master.as_fd(), size)?;
+    Ok((master, program))
+}
+
+/// Tells a terminal, and with a signal the programs on it, how large it is.
+pub(super) fn set_terminal_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {
+    let size = libc::winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCSWINSZ takes a pointer to a winsize, and this one lives during the call.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, std::ptr::from_ref(&size)) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Makes a program the head of a session of its own, hearing all signals, with the terminal that is its standard input,
+/// if that is one, as the session's. It sees this name of the host where the kernel lets it have one of its own.
+pub(super) fn own_session(command: &mut std::process::Command, has_terminal: bool, host: Option<String>) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
+    unsafe {
+        command.pre_exec(move || {
+            nix::sys::signal::SigSet::empty().thread_set_mask()?;
+            nix::unistd::setsid()?;
+            if let Some(host) = &host
+                && libc::unshare(libc::CLONE_NEWUTS) == 0
+            {
+                libc::sethostname(host.as_ptr().cast(), host.len());
+            }
+            if has_terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
 }

@@ -22,6 +22,7 @@ pub mod timeline;
 mod tests;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dmvpn_core::time::Instant;
@@ -31,6 +32,7 @@ use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 use crate::verdict::cause;
 use fabric::Fabric;
+use real::sessions::Sessions;
 use timeline::What;
 
 /// Why the lab could not do what a case wants. None of these says anything about the subject's conformance.
@@ -202,6 +204,11 @@ pub trait Driver {
 
     /// Orders a router's agent to do something. The answer is an [`Arrival::Response`] with the returned number.
     fn order(&mut self, node: &str, action: Action) -> Result<u64, LabError>;
+
+    /// Ways into routers for people; none where there are no routers.
+    fn sessions(&self) -> Option<Arc<Sessions>> {
+        None
+    }
 }
 
 /// A fabric that is driven.

@@ -132,6 +132,11 @@ impl Timeline {
         &self.entries
     }
 
+    /// Takes everything so far out of the record, for those who keep it elsewhere.
+    pub fn take(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
+    }
+
     /// Position behind the last entry.
     pub fn end(&self) -> usize {
         self.entries.len()

@@ -60,7 +60,7 @@ impl Containers {
 }
 
 impl Carrier for Containers {
-    fn open(&mut self, opening: Opening<'_>) -> Result<Box<dyn Island>, LabError> {
+    fn open(&mut self, opening: Opening<'_>) -> Result<Arc<dyn Island>, LabError> {
         let image = format!("dmvpn-lab/{}", opening.implementation.image.recipe);
         let runtime = Arc::clone(&self.runtime);
         let (container, streams) = runtime.block_on(open(&image, &opening.release.version, MacAddress(opening.mac)))?;
@@ -80,7 +80,7 @@ impl Carrier for Containers {
             }
         });
         runtime.spawn(read(streams.output, opening.mouth));
-        Ok(Box::new(Container { container: Some(container), runtime, outbox }))
+        Ok(Arc::new(Container { container: Some(container), runtime, outbox }))
     }
 }
 

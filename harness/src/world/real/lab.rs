@@ -14,6 +14,7 @@ use std::time::Duration;
 use dmvpn_core::time::Instant;
 
 use super::ethernet::{Mac, Meaning, Port};
+use super::sessions::Sessions;
 use crate::agent::protocol::{Action, Decoder, Event, Hello, KernelKind, Message, Request};
 use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
@@ -57,11 +58,11 @@ pub trait Carrier {
     ///
     /// # Errors
     /// What keeps it from starting.
-    fn open(&mut self, opening: Opening<'_>) -> Result<Box<dyn Island>, LabError>;
+    fn open(&mut self, opening: Opening<'_>) -> Result<Arc<dyn Island>, LabError>;
 }
 
 /// A router somewhere. It ends when this is dropped.
-pub trait Island: std::fmt::Debug {
+pub trait Island: std::fmt::Debug + Send + Sync {
     /// Sends octets to its agent. A router that is gone has said so, or is about to, so there is no error here.
     fn send(&self, octets: Vec<u8>);
 }
@@ -88,6 +89,7 @@ pub struct Mouth {
     generation: u64,
     decoder: Decoder,
     mailbox: Sender<Inbound>,
+    sessions: Arc<Sessions>,
 }
 
 impl Mouth {
@@ -101,6 +103,7 @@ impl Mouth {
                 Err(error) => Err(error),
             };
             match message {
+                Ok(Message::Session(session)) => self.sessions.take(&self.node, self.generation, session),
                 Ok(message) => {
                     if !self.say(What::Message(message)) {
                         return false;
@@ -121,6 +124,7 @@ impl Mouth {
 
     /// The router has ended.
     pub fn ended(&self, how: String) {
+        self.sessions.gone(&self.node, self.generation, &how);
         self.say(What::Ended(how));
     }
 
@@ -134,6 +138,7 @@ impl Mouth {
 pub struct Lab<C> {
     // Fields drop in this order: routers go before what carries them.
     routers: BTreeMap<String, Router>,
+    sessions: Arc<Sessions>,
     carrier: C,
     manner: Manner,
     inbox: Receiver<Inbound>,
@@ -151,7 +156,7 @@ struct Router {
     generation: u64,
     /// Which implementation and version it is: `frr:10.3`.
     plays: String,
-    island: Box<dyn Island>,
+    island: Arc<dyn Island>,
     port: Port,
     /// What the agent's clock is behind ours: nought on the same machine.
     skew_ns: i128,
@@ -163,6 +168,7 @@ impl<C: Carrier> Lab<C> {
         let (mailbox, inbox) = channel();
         Self {
             routers: BTreeMap::new(),
+            sessions: Arc::default(),
             carrier,
             manner,
             inbox,
@@ -195,9 +201,10 @@ impl<C: Carrier> Lab<C> {
         let port = Port::new(self.free_index());
         let generation = self.next_generation;
         self.next_generation += 1;
-        let mailbox = self.mailbox.clone();
-        let mouth = Mouth { node: node.to_owned(), generation, decoder: Decoder::new(), mailbox };
+        let (mailbox, sessions) = (self.mailbox.clone(), Arc::clone(&self.sessions));
+        let mouth = Mouth { node: node.to_owned(), generation, decoder: Decoder::new(), mailbox, sessions };
         let island = self.carrier.open(Opening { node, implementation, release, mac: port.router_mac(), mouth })?;
+        self.sessions.add(node, generation, Arc::downgrade(&island));
         self.routers.insert(
             node.to_owned(),
             Router { generation, plays: implementation.id(release), island, port, skew_ns: 0 },
@@ -292,7 +299,7 @@ impl<C: Carrier> Lab<C> {
                 self.arrived.push_back(Arrival::Response { ticket: response.id, outcome: response.outcome });
             }
             What::Message(Message::Event(event)) => self.arrived.extend(arrival(node, event)),
-            What::Message(Message::Request(_) | Message::Credit(_)) => {
+            What::Message(Message::Request(_) | Message::Credit(_) | Message::Session(_)) => {
                 let how = "its agent sent what agents never send to the harness".to_owned();
                 self.arrived.push_back(Arrival::Ended { node, process: None, how });
             }
@@ -366,6 +373,10 @@ impl<C: Carrier> Driver for Lab<C> {
 
     fn discard(&mut self, node: &str) {
         self.routers.remove(node);
+    }
+
+    fn sessions(&self) -> Option<Arc<Sessions>> {
+        Some(Arc::clone(&self.sessions))
     }
 
     fn neighbours(&mut self, node: &str, addresses: Vec<IpAddr>) -> Result<(), LabError> {

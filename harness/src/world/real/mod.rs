@@ -5,6 +5,7 @@ mod ethernet;
 pub mod lab;
 pub mod machine;
 pub mod namespace;
+pub mod sessions;
 
 use super::{Driver, LabError};
 use crate::subject::Subject;

@@ -59,7 +59,7 @@ impl Namespaces {
 }
 
 impl Carrier for Namespaces {
-    fn open(&mut self, opening: Opening<'_>) -> Result<Box<dyn Island>, LabError> {
+    fn open(&mut self, opening: Opening<'_>) -> Result<Arc<dyn Island>, LabError> {
         let Opening { node, implementation, release, mac, mouth } = opening;
         let name = format!("{}:{}", implementation.image.recipe, release.version);
         let root =
@@ -81,7 +81,7 @@ impl Carrier for Namespaces {
             node: node.to_owned(),
             problem: format!("its namespaces could not be made: {error}"),
         })?;
-        Ok(Box::new(Namespace { pid, input: Mutex::new(input), ended }))
+        Ok(Arc::new(Namespace { pid, input: Mutex::new(input), ended }))
     }
 }
 
