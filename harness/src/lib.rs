@@ -16,6 +16,7 @@ pub mod report;
 pub mod run;
 #[cfg(test)]
 mod shared_writer;
+pub mod shell;
 pub mod store;
 pub mod subject;
 pub mod suite;

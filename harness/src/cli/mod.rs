@@ -12,6 +12,8 @@ mod infra;
 mod list;
 mod real;
 mod run;
+mod shell;
+mod up;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ use crate::world::LabError;
   cargo lab run                                        everything, on the built-in hub and spoke
   cargo lab run nhrp/registration --subject frr:10.3   one suite against a real FRRouting hub
   cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
+  cargo lab up                                         a hub and a spoke to play with, until Ctrl-C
+  cargo lab shell hub                                  and a terminal in one of them
   cargo lab doctor                                     what this machine can run
 
 Exit codes:
@@ -62,6 +66,10 @@ pub struct Cli {
 enum Command {
     /// Run cases.
     Run(Box<run::RunArgs>),
+    /// Bring a topology up and keep it up, to play with: real routers, real time, every packet seen.
+    Up(up::UpArgs),
+    /// A terminal, or one command, in a router of a topology that is up.
+    Shell(shell::ShellArgs),
     /// List cases, with worlds, level and tags.
     List(list::ListArgs),
     /// Say what a case does, step by step, and which sentence it stands on.
@@ -109,6 +117,8 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     let place = Place { root, suites: cli.suites.as_deref() };
     let result = match &cli.command {
         Command::Run(args) => run::run(args, place, cli.color),
+        Command::Up(args) => up::run(args, place, cli.color),
+        Command::Shell(args) => shell::run(args),
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),

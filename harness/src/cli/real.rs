@@ -41,7 +41,7 @@ pub(super) struct RealArgs {
 
 /// Where real routers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DriverArg {
+pub(super) enum DriverArg {
     /// In containers.
     Container,
     /// In the lab's own kernel.

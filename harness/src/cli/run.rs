@@ -283,7 +283,7 @@ fn subjects(args: &RunArgs, implementations: &[Arc<Implementation>]) -> Result<V
 }
 
 /// SIGINT and SIGTERM set the flag; the run then takes everything down. A second one ends the process at once.
-fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> {
+pub(super) fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> {
     let which = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&which);
     // The run begins when the watch has: until then a signal would end the process at once, and leave what it started.

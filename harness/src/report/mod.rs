@@ -17,6 +17,7 @@ mod terminal;
 pub use format::{Format, FormatError, FormatSpec};
 pub use human::Verbosity;
 pub use reporter::{Options, ReportError, Reporter, Streams};
+pub(crate) use terminal::size as terminal_size;
 pub use terminal::{ColorChoice, Surroundings, Terminal, Tint};
 
 #[cfg(test)]

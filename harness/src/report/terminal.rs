@@ -171,8 +171,13 @@ fn in_ascii(c: char) -> &'static str {
 }
 
 fn columns(fd: BorrowedFd<'_>) -> Option<usize> {
+    size(fd).map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Rows and columns of a terminal; `None` if it is none.
+pub(crate) fn size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the descriptor is open as long as it is borrowed, and the request writes one `winsize` to the pointer.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-    (result == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+    (result == 0).then_some((size.ws_row, size.ws_col))
 }

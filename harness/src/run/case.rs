@@ -89,7 +89,7 @@ pub struct CaseRun<'a> {
     /// Whether the step before the present one took a packet: `mark` then names the packet's instant.
     pub(crate) just_matched: bool,
     pub(crate) metrics: Vec<Metric>,
-    configs: Vec<(String, String, String)>,
+    pub(super) configs: Vec<(String, String, String)>,
 }
 
 /// How long a router may take for an order that its implementation file gives.
@@ -272,7 +272,7 @@ impl<'a> CaseRun<'a> {
     }
 
     /// Boots the routers that are not there yet, and tells each one's side of the wire which addresses there are.
-    fn greet_routers(&mut self) -> Result<(), LabError> {
+    pub(super) fn greet_routers(&mut self) -> Result<(), LabError> {
         for (name, part) in self.routers.clone() {
             let id = self.world.fabric.station(&name)?;
             let neighbours = self.world.fabric.neighbours(id);

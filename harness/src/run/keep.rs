@@ -1,15 +1,18 @@
 //! Writes what a case leaves into its folder of the evidence.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
+
+use dmvpn_core::time::Instant;
 
 use super::case::Leavings;
 use super::plan::Cell;
 use crate::capture::{InterfaceDecl, LinkType};
-use crate::evidence::{FileError, Run};
+use crate::evidence::{CaseCapture, CaseDir, FileError, Run};
 use crate::verdict::{CaseResult, Outcome};
 use crate::world::link::Fate;
-use crate::world::timeline::What;
+use crate::world::timeline::{self, What};
 
 /// Which evidence stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
@@ -42,63 +45,107 @@ pub(super) fn write(
     leavings: &Leavings,
     epoch_ns: u64,
 ) -> Result<PathBuf, FileError> {
-    let dir = run.case(&result.id, result.variant.as_deref())?;
-    let path = dir.path().to_owned();
-    let timeline = &leavings.timeline;
-    dir.write_timeline(timeline.entries().iter().map(|entry| {
-        let at_ns = entry.at.saturating_since(timeline.begin).as_nanos();
-        serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": entry.what.to_string() }).to_string()
-    }))?;
-
-    let mut links: BTreeMap<&str, Vec<(u64, &crate::world::timeline::Packet)>> = BTreeMap::new();
-    for link in &cell.suite.topology_of(cell.case).links {
-        links.insert(&link.name, Vec::new());
-    }
-    for (_, at, packet) in timeline.packets(0) {
-        links.entry(&packet.link).or_default().push((epoch_ns.saturating_add(at.as_nanos()), packet));
-    }
-    for (link, packets) in links {
-        let interface = InterfaceDecl {
-            name: link.to_owned(),
-            linktype: LinkType::RAW,
-            description: format!("link {link} of {}", result.id),
-        };
-        let mut capture = dir.capture(link, &[interface])?;
-        for (at, packet) in packets {
-            let to = packet.to.as_deref().unwrap_or("nobody");
-            let comment = match packet.fate {
-                Fate::Delivered => format!("{} -> {to}", packet.from),
-                fate => format!("{} -> {to}: {fate}", packet.from),
-            };
-            capture.packet(0, at, &packet.octets, Some(&comment))?;
-        }
-        capture.finish()?;
-    }
-
-    let mut logs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut states = 0;
-    for entry in timeline.entries() {
-        match &entry.what {
-            What::Log { node, line } => logs.entry(node).or_default().push(line),
-            What::View { node, view, rows } => {
-                states += 1;
-                dir.write_state(states, node, view, rows)?;
-            }
-            _ => {}
-        }
-    }
-    for (node, lines) in logs {
-        dir.write_log(node, lines)?;
-    }
-    for (node, name, text) in &leavings.configs {
-        dir.write_config(node, name, text)?;
-    }
+    let mut book = Book::open(run, cell, result.variant.as_deref(), leavings.timeline.begin, epoch_ns)?;
+    book.add(leavings.timeline.entries())?;
+    book.configs(&leavings.configs)?;
+    let dir = book.close()?;
     let suite_name = format!("{}.yaml", cell.suite.id.replace('/', "-"));
     dir.write_repro(&suite_name, &cell.suite.source.text, &result.rerun)?;
+    let path = dir.path().to_owned();
     let mut told = result.clone();
     told.evidence = Some(path.clone());
     dir.write_verdict(&told)?;
     Ok(path)
+}
+
+/// The folder of a case while its record is written into it, at once or as it happens.
+#[derive(Debug)]
+pub(super) struct Book {
+    dir: CaseDir,
+    id: String,
+    begin: Instant,
+    epoch_ns: u64,
+    /// By link.
+    captures: BTreeMap<String, CaseCapture>,
+    /// Views written so far.
+    states: usize,
+}
+
+impl Book {
+    /// A new folder, with a capture for each link of the topology.
+    pub(super) fn open(
+        run: &Run,
+        cell: &Cell<'_>,
+        variant: Option<&str>,
+        begin: Instant,
+        epoch_ns: u64,
+    ) -> Result<Self, FileError> {
+        let dir = run.case(&cell.id(), variant)?;
+        let mut book = Self { dir, id: cell.id(), begin, epoch_ns, captures: BTreeMap::new(), states: 0 };
+        for link in &cell.suite.topology_of(cell.case).links {
+            book.capture(&link.name)?;
+        }
+        Ok(book)
+    }
+
+    fn capture(&mut self, link: &str) -> Result<&mut CaseCapture, FileError> {
+        match self.captures.entry(link.to_owned()) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let description = format!("link {link} of {}", self.id);
+                let interface = InterfaceDecl { name: link.to_owned(), linktype: LinkType::RAW, description };
+                Ok(entry.insert(self.dir.capture(link, &[interface])?))
+            }
+        }
+    }
+
+    /// Adds what has happened.
+    pub(super) fn add(&mut self, entries: &[timeline::Entry]) -> Result<(), FileError> {
+        self.dir.write_timeline(entries.iter().map(|entry| {
+            let at_ns = entry.at.saturating_since(self.begin).as_nanos();
+            serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": entry.what.to_string() }).to_string()
+        }))?;
+        let mut logs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for entry in entries {
+            match &entry.what {
+                What::Packet(packet) => {
+                    let at = self.epoch_ns.saturating_add(entry.at.as_nanos());
+                    let to = packet.to.as_deref().unwrap_or("nobody");
+                    let comment = match packet.fate {
+                        Fate::Delivered => format!("{} -> {to}", packet.from),
+                        fate => format!("{} -> {to}: {fate}", packet.from),
+                    };
+                    self.capture(&packet.link)?.packet(0, at, &packet.octets, Some(&comment))?;
+                }
+                What::Log { node, line } => logs.entry(node).or_default().push(line),
+                What::View { node, view, rows } => {
+                    self.states += 1;
+                    self.dir.write_state(self.states, node, view, rows)?;
+                }
+                _ => {}
+            }
+        }
+        for (node, lines) in logs {
+            self.dir.write_log(node, lines)?;
+        }
+        Ok(())
+    }
+
+    /// Lets others read the captures so far.
+    pub(super) fn flush(&mut self) -> Result<(), FileError> {
+        self.captures.values_mut().try_for_each(CaseCapture::flush)
+    }
+
+    /// Adds configurations: node, file name, text.
+    pub(super) fn configs(&self, configs: &[(String, String, String)]) -> Result<(), FileError> {
+        configs.iter().try_for_each(|(node, name, text)| self.dir.write_config(node, name, text).map(drop))
+    }
+
+    /// Ends the captures.
+    pub(super) fn close(self) -> Result<CaseDir, FileError> {
+        self.captures.into_values().try_for_each(|capture| capture.finish().map(drop))?;
+        Ok(self.dir)
+    }
 }
 
 fn kind(what: &What) -> &'static str {

@@ -4,6 +4,7 @@
 //! selection x subjects -> plan -> execute -> CaseRun (steps, control, teardown) -> divergences -> evidence, results
 //!                                    |          ^
 //!                                  guests ==> inside      routers under a virtual clock: cells run in guest kernels
+//!                                                  up      a topology without steps, for people
 //! ```
 
 pub mod case;
@@ -17,6 +18,7 @@ pub mod keep;
 pub mod nodes;
 pub mod plan;
 mod steps;
+pub mod up;
 
 #[cfg(test)]
 mod tests;

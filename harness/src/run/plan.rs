@@ -124,7 +124,7 @@ fn foreign(cast: &Cast) -> String {
 }
 
 /// What a player declares that it does not have.
-fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
+pub fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
     let verdict = |cause: String, reason: String| Some(Verdict::new(Outcome::Unsupported, reason).with_cause(cause));
     let topology = suite.topology_of(case);
     for (name, player) in cast.players() {

@@ -46,6 +46,9 @@ pub struct Implementation {
     /// happen.
     #[serde(default)]
     pub timer_slack_us: u64,
+    /// What a person who comes in by `cargo lab shell` finds: program and arguments; a shell of the system if absent.
+    #[serde(default)]
+    pub shell: Option<Vec<String>>,
     /// Processes whose end is expected by `stop` and `kill`.
     pub processes: Vec<String>,
     /// Tells the version of what really runs: its output must have the release's version in it.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dmvpn_core::time::Instant;
 use serde_json::Value;
 
 use crate::agent::protocol::{Action, Outcome};
@@ -93,34 +94,35 @@ fn end(
 
 /// Waits until nodes are ready. Built-in peers are as soon as they run.
 pub(crate) fn ready<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ready: &ReadyStep) -> Result<(), Stop> {
-    const POLL: Duration = Duration::from_millis(20);
     let limit = ready.within.as_ref().map_or(ROUTER_PATIENCE, |within| run.bound(Some(within)));
     let deadline = run.world.now() + limit;
     for node in &ready.nodes {
-        let Some(part) = run.routers.get(node) else { continue };
-        let probes = part.implementation.ready.clone();
-        loop {
-            let problem = match order_all(run, node, &probes) {
-                Ok(_) => break,
-                Err(LabError::Router { problem, .. }) => problem,
-                Err(other) => return Err(other.into()),
-            };
-            if run.world.now() >= deadline {
-                let expected = vec![format!("`{node}` is ready within {limit:?}")];
-                return Err(run.failed(
-                    &step.span,
-                    &step.value,
-                    format!("`{node}` is not ready"),
-                    expected,
-                    problem,
-                    None,
-                ));
-            }
-            let pause = run.world.now() + POLL;
-            run.world.pump_until(pause)?;
+        if let Some(problem) = until_ready(run, node, deadline)? {
+            let expected = vec![format!("`{node}` is ready within {limit:?}")];
+            let reason = format!("`{node}` is not ready");
+            return Err(run.failed(&step.span, &step.value, reason, expected, problem, None));
         }
     }
     Ok(())
+}
+
+/// Asks a node again and again whether it is ready. What it lacks if it is not by `deadline`.
+pub(crate) fn until_ready(run: &mut CaseRun<'_>, node: &str, deadline: Instant) -> Result<Option<String>, LabError> {
+    const POLL: Duration = Duration::from_millis(20);
+    let Some(part) = run.routers.get(node) else { return Ok(None) };
+    let probes = part.implementation.ready.clone();
+    loop {
+        let problem = match order_all(run, node, &probes) {
+            Ok(_) => return Ok(None),
+            Err(LabError::Router { problem, .. }) => problem,
+            Err(other) => return Err(other),
+        };
+        if run.world.now() >= deadline {
+            return Ok(Some(problem));
+        }
+        let pause = run.world.now() + POLL;
+        run.world.pump_until(pause)?;
+    }
 }
 
 /// Renders actions for a node and has its agent carry them out, in one round trip.
