@@ -11,14 +11,14 @@ use crate::shell::client::{Visit, visit};
 /// Into which router, and for what.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  cargo lab shell hub                                  the router's own command line (vtysh), else a shell
-  cargo lab shell hub -- sh                            a shell, with ip, ping and whatever the router has
+  cargo lab shell hub                                  its own command line (vtysh), else a shell
+  cargo lab shell hub -- sh                            a shell, with ip, ping and so on
   cargo lab shell spoke -- ping -c 3 10.0.0.1          one command
   cargo lab shell hub -- vtysh -c 'show ip nhrp' | grep dynamic
   cargo lab shell hub -- cat /proc/net/dev > devices   through pipes, octet by octet
 
-The command runs inside the router: in its network, its files and, where the lab's kernel is used, on that.
-On a terminal it has one of its own; else its output and its complaints come out apart.
+The command runs inside the router: in its network, its files and, where the lab's kernel is used,
+on that. On a terminal it has one of its own; else its output and its complaints come out apart.
 
 Exit codes: the command's own, 128 and more if a signal ended it, 127 if it could not be started;
 2 for a node that nobody can go into, 4 if no topology is up or it went down.")]

@@ -45,15 +45,16 @@ const USUAL_SUITE: &str = "nhrp/registration";
 #[command(after_help = "Examples:
   cargo lab up                                         a hub and a spoke, both FRRouting
   cargo lab up --subject frr:8.4.4 --peer peer -v      the spoke built in, and packets as they pass
-  cargo lab up nhrp/registration/wrong-secret          the topology of that case
-  cargo lab up --peer dmvpn-peer --name second         another one beside it, with our daemon as the spoke
+  cargo lab up nhrp/registration/auth-right            the topology of that case
+  cargo lab up --peer dmvpn-peer --name second         beside it, our daemon as the spoke
   cargo lab up --for 10m --out /tmp/runs               and then everything is taken down
   cargo lab shell hub                                  in another terminal: into the hub
 
-The harness is the wire between the nodes, and records every packet: Wireshark reads the captures in the
-folder of the evidence at any time. Scripted nodes are silent. Time is real.
+The harness is the wire between the nodes, and records every packet: Wireshark reads the captures
+in the folder of the evidence at any time. Scripted nodes are silent. Time is real.
 
-Exit codes: 0 after Ctrl-C, SIGTERM or the time of --for; 130 or 143 if that came before all was ready; 2 and 4 as ever.")]
+Exit codes: 0 after Ctrl-C, SIGTERM or the time of --for; 130 or 143 if that came before all was
+ready; 2 and 4 as ever.")]
 pub(super) struct UpArgs {
     /// Whose topology: a case or a suite. By default that of nhrp/registration, a hub and a spoke.
     #[arg(value_name = "ID")]
