@@ -365,13 +365,13 @@ fn worlds(checks: &[Check]) -> Vec<Ability> {
         ability(
             "real",
             Some("container"),
-            &["machine", "checkout", "engine", "cache"],
+            &["machine", "checkout", "executable", "engine", "cache"],
             "routers in containers, in real time",
         ),
         ability(
             "real",
             Some("guest"),
-            &["machine", "checkout", "cache", "memory", "system-calls", "guests"],
+            &["machine", "checkout", "executable", "cache", "memory", "system-calls", "guests"],
             "routers in one process of yours, under a virtual clock",
         ),
     ]
