@@ -69,13 +69,14 @@ impl Guests<'_> {
         let shares = Mutex::new(shares);
         let workers = tally.context().jobs.max(1);
         thread::scope(|scope| {
-            for _ in 0..workers {
+            for lane in 0..workers {
+                let shares = &shares;
                 // A guest ends with the thread that has started it.
-                scope.spawn(|| {
+                scope.spawn(move || {
                     loop {
                         let share = shares.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
                         match share {
-                            Some(share) if tally.go_on() => self.run_share(cells, &share, tally),
+                            Some(share) if tally.go_on() => self.run_share(cells, &share, lane, tally),
                             _ => return,
                         }
                     }
@@ -84,14 +85,14 @@ impl Guests<'_> {
         });
     }
 
-    fn run_share(&self, cells: &[Cell<'_>], share: &[usize], tally: &Tally<'_>) {
+    fn run_share(&self, cells: &[Cell<'_>], share: &[usize], lane: usize, tally: &Tally<'_>) {
         let context = tally.context();
         let left = || -> Vec<usize> { share.iter().copied().filter(|index| !tally.has(*index)).collect() };
         loop {
             let todo = left();
             let Some(first) = todo.first().copied().filter(|_| tally.go_on()) else { return };
             let mut news = News { cells, tally, running: None };
-            let end = match self.one_guest(&todo, &mut news) {
+            let end = match self.one_guest(&todo, lane, &mut news) {
                 Ok(End::Interrupted) => return,
                 Ok(End::Done) if !left().is_empty() && tally.go_on() => End::Broken {
                     cause: "guest.incomplete",
@@ -116,7 +117,7 @@ impl Guests<'_> {
     }
 
     /// Boots a guest for these cells and listens to it until its end.
-    fn one_guest(&self, indices: &[usize], news: &mut News<'_, '_>) -> Result<End, LabError> {
+    fn one_guest(&self, indices: &[usize], lane: usize, news: &mut News<'_, '_>) -> Result<End, LabError> {
         let folder = Folder::new()?;
         let job = self.job(indices, news)?;
         let text = serde_json::to_vec(&job).map_err(|error| LabError::internal(error.to_string()))?;
@@ -132,7 +133,7 @@ impl Guests<'_> {
             ClockKind::Virtual => GuestClock::Virtual { start_ns },
             ClockKind::Real => GuestClock::Real,
         };
-        let boot = Boot { kernel: &self.assets.kernel, folder: folder.path(), clock, arguments };
+        let boot = Boot { lane, kernel: &self.assets.kernel, folder: folder.path(), clock, arguments };
         let mut machine = Machine::boot(&boot)?;
         self.listen(&mut machine, folder.path(), news)
     }

@@ -17,8 +17,10 @@ use crate::verdict::Metric;
 use crate::world::LabError;
 use crate::world::timeline::What;
 
-/// How often a router is asked while a step waits for its state.
+/// How often a router is asked while a step waits for its state: at first, and at the least. In between it is a fiftieth
+/// of the time that has been waited, as hours of virtual time would else be hundreds of thousands of questions.
 const POLL: Duration = Duration::from_millis(20);
+const RAREST_POLL: Duration = Duration::from_secs(10);
 /// How often where the instant itself is judged: a tenth of what is allowed, as long as questions are worth it.
 const FINEST_POLL: Duration = Duration::from_micros(500);
 
@@ -35,19 +37,21 @@ pub(super) fn state<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &
         };
     }
     let deadline = run.world.now() + run.bound(state.within.as_ref());
-    match wait_for(run, state, deadline, POLL)? {
+    match wait_for(run, state, deadline, None)? {
         Ok(()) => hold(run, step, state),
         Err(rows) => Err(broken(run, step, state, &rows, "does not hold in time")),
     }
 }
 
-/// Asks every so often until the condition holds, or returns the last rows at the deadline.
+/// Asks until the condition holds, or returns the last rows at the deadline. `poll` is for waits in which the instant
+/// itself counts.
 fn wait_for(
     run: &mut CaseRun<'_>,
     state: &StateStep,
     deadline: Instant,
-    poll: Duration,
+    poll: Option<Duration>,
 ) -> Result<Result<(), Vec<ViewRow>>, Stop> {
+    let began = run.world.now();
     loop {
         let (holds, rows) = ask(run, state)?;
         if holds {
@@ -56,6 +60,7 @@ fn wait_for(
         if run.world.now() >= deadline {
             return Ok(Err(rows));
         }
+        let poll = poll.unwrap_or_else(|| patient(run, began));
         pause(run, state, deadline, poll)?;
     }
 }
@@ -63,7 +68,8 @@ fn wait_for(
 /// The condition must go on holding.
 fn hold<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &'a StateStep) -> Result<(), Stop> {
     let Some(length) = &state.hold_for else { return Ok(()) };
-    let until = run.world.now() + run.env.duration(length);
+    let began = run.world.now();
+    let until = began + run.env.duration(length);
     loop {
         let (holds, rows) = ask(run, state)?;
         if !holds {
@@ -72,7 +78,8 @@ fn hold<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, state: &'a StateStep
         if run.world.now() >= until {
             return Ok(());
         }
-        pause(run, state, until, POLL)?;
+        let poll = patient(run, began);
+        pause(run, state, until, poll)?;
     }
 }
 
@@ -95,7 +102,7 @@ fn turns_at<'a>(
     if exact {
         run.world.pump_until(target)?;
     }
-    match wait_for(run, state, deadline, (slack / 10).clamp(FINEST_POLL, POLL))? {
+    match wait_for(run, state, deadline, Some((slack / 10).clamp(FINEST_POLL, POLL)))? {
         Ok(()) => {
             let now = run.world.now();
             let off = now.saturating_since(target).max(target.saturating_since(now));
@@ -105,6 +112,11 @@ fn turns_at<'a>(
         }
         Err(rows) => Err(broken(run, step, state, &rows, "does not hold at its instant")),
     }
+}
+
+/// How long to leave a router alone that has been asked since `began`.
+fn patient(run: &CaseRun<'_>, began: Instant) -> Duration {
+    (run.world.now().saturating_since(began) / 50).clamp(POLL, RAREST_POLL)
 }
 
 /// Until something happens or it is time to ask again.

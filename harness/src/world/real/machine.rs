@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
@@ -49,6 +50,8 @@ pub struct Boot<'a> {
     pub folder: &'a Path,
     /// Its clock.
     pub clock: GuestClock,
+    /// Which of the guests that run side by side it is.
+    pub lane: usize,
     /// Arguments of the first process, which is this executable.
     pub arguments: Vec<OsString>,
 }
@@ -137,9 +140,14 @@ impl Machine {
             .stdout(console.try_clone().map_err(|error| failed("a pipe", error))?)
             .stderr(console)
             .process_group(0);
-        // SAFETY: between fork and exec only one system call is made; nothing is allocated and no lock is taken.
+        let core = core_of(boot.lane);
+        // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
+                if let Some(core) = &core {
+                    // A machine that does not allow it has a slower guest, and no other one.
+                    let _ = sched_setaffinity(Pid::from_raw(0), core);
+                }
                 // A harness that is killed takes its guests along.
                 nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
                 Ok(())
@@ -190,6 +198,19 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// One of the cores that this process may use. A guest's kernel and each of its programs are processes of the machine that
+/// take turns at every system call: on one core that costs a sixth of what it costs when they wake each other across
+/// cores.
+fn core_of(lane: usize) -> Option<CpuSet> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).ok()?;
+    let cores: Vec<usize> = (0..CpuSet::count()).filter(|core| allowed.is_set(*core) == Ok(true)).collect();
+    // Several harnesses on one machine begin at different cores.
+    let chosen = cores.get((lane + std::process::id() as usize) % cores.len().max(1))?;
+    let mut core = CpuSet::new();
+    core.set(*chosen).ok()?;
+    Some(core)
 }
 
 fn keep_lines(printed: impl Read, kept: &Mutex<VecDeque<String>>) {
@@ -267,6 +288,17 @@ mod tests {
         assert_eq!(kept.len(), LAST_LINES);
         assert_eq!(kept[0], "Kernel panic - not syncing");
         assert_eq!(kept[LAST_LINES - 1], "99");
+    }
+
+    #[test]
+    fn guests_side_by_side_have_cores_of_their_own() {
+        let cores = |lane| {
+            let set = core_of(lane).unwrap();
+            (0..CpuSet::count()).filter(|core| set.is_set(*core) == Ok(true)).collect::<Vec<_>>()
+        };
+        assert_eq!(cores(0).len(), 1);
+        let available = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(cores(0) == cores(1), available == 1);
     }
 
     #[test]
