@@ -13,6 +13,7 @@ use crate::images::Wanted;
 use crate::run::inside::run_lab;
 use crate::subject::Release;
 use crate::world::LabError;
+use crate::world::real::machine;
 use crate::{docker, doctor, place, prune, store};
 
 /// The part that works inside routers.
@@ -107,6 +108,9 @@ pub(super) fn prune(args: &PruneArgs) -> Result<ExitCode, Trouble> {
     // What was being made for guests needs no engine to be found.
     for folder in store::remove_half_made(&place::cache()?)? {
         say!("removed {}, which was not finished", folder.display());
+    }
+    for folder in machine::remove_folders_left() {
+        say!("removed {}, which a guest has left", folder.display());
     }
     block_on(async {
         let docker = match docker::connect().await {

@@ -36,7 +36,7 @@ pub(super) const JOB: &str = "job.json";
 pub(super) const EVENTS: &str = "out/events.jsonl";
 /// The guest's clock, written now and then: a guest in which it stands still hangs.
 pub(super) const PULSE: &str = "out/pulse";
-/// Between two such writes, in the guest's time.
+/// Between two such writes, in the guest's time: each is a wake-up, of which weeks have many.
 const PULSE_EVERY: Duration = Duration::from_secs(60);
 
 /// What a guest shall do.
@@ -98,7 +98,9 @@ fn run(folder: &Path) -> Result<(), String> {
     let events = FormatSpec { format: Format::Jsonl, path: Some(folder.join(EVENTS)) };
     let options = Options { formats: vec![events], verbosity: Verbosity::Quiet };
     let reporter = Reporter::new(&options, redactor.clone(), silent()).map_err(|error| error.to_string())?;
-    let evidence = job.evidence.as_deref().map(|path| Run::existing(path, redactor));
+    // As outside, where people read it: relative if it can be.
+    let shown = |path: &Path| path.strip_prefix(&job.here).unwrap_or(path).to_owned();
+    let evidence = job.evidence.as_deref().map(|path| Run::existing(&shown(path), redactor));
     let mut cells = Vec::new();
     for (case, subject, peer) in &job.cells {
         let pick = suites.iter().find_map(|suite| {

@@ -18,6 +18,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use crate::agent::GUEST_MARK;
 use crate::world::LabError;
@@ -233,10 +234,12 @@ fn keep_lines(printed: impl Read, kept: &Mutex<VecDeque<String>>) {
     }
 }
 
-/// A folder for one guest, removed when dropped. It is where the guest can see it: on a disk or in the machine's
-/// temporary folder.
+/// What the names of guests' folders begin with.
+const FOLDERS: &str = "dmvpn-lab-guest-";
+
+/// A folder for one guest, removed when dropped: in the machine's temporary folder, which guests see as everybody does.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder(TempDir);
 
 impl Folder {
     /// Makes one.
@@ -244,11 +247,11 @@ impl Folder {
     /// # Errors
     /// No temporary folder that can be written.
     pub fn new() -> Result<Self, LabError> {
-        let made = tempfile::Builder::new().prefix("dmvpn-lab-guest-").tempdir().and_then(|folder| {
+        let made = tempfile::Builder::new().prefix(FOLDERS).tempdir().and_then(|folder| {
             for inside in ["tmp", "out"] {
                 fs::create_dir(folder.path().join(inside))?;
             }
-            Ok(folder.keep())
+            Ok(folder)
         });
         made.map(Folder).map_err(|error| {
             let folder = std::env::temp_dir();
@@ -262,15 +265,30 @@ impl Folder {
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Failure leaves a folder with a name that says whose it is.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Removes folders of guests whose harness was killed before it could; returns which. A guest never outlives its
+/// harness, so a folder that no process names in its arguments is nobody's.
+pub fn remove_folders_left() -> Vec<PathBuf> {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let lines: Vec<Vec<u8>> =
+        entries(Path::new("/proc")).filter_map(|process| fs::read(process.path().join("cmdline")).ok()).collect();
+    let in_use = |folder: &Path| {
+        let path = folder.as_os_str().as_encoded_bytes();
+        lines.iter().any(|line| line.windows(path.len()).any(|part| part == path))
+    };
+    let is_old = |folder: &Path| {
+        // Between its making and the start of its guest a folder is named nowhere.
+        let age = fs::metadata(folder).and_then(|meta| meta.modified()).ok().and_then(|made| made.elapsed().ok());
+        age.is_some_and(|age| age > Duration::from_secs(60))
+    };
+    entries(&std::env::temp_dir())
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(FOLDERS.as_bytes()))
+        .map(|entry| entry.path())
+        .filter(|folder| !in_use(folder) && is_old(folder) && fs::remove_dir_all(folder).is_ok())
+        .collect()
 }
 
 #[cfg(test)]
