@@ -308,6 +308,7 @@ fn result(
         quote: cite.quote.clone().unwrap_or_default(),
         requirement: cite.requirement.clone(),
     });
+    let by_driver = if driver.is_empty() { String::new() } else { format!(" --driver {driver}") };
     CaseResult {
         id: cell.id(),
         suite: cell.suite.id.clone(),
@@ -324,7 +325,7 @@ fn result(
         wall: Duration::ZERO,
         rate: None,
         evidence: None,
-        rerun: format!("cargo lab run {}{} --seed {}", cell.id(), options(cell), context.settings.seed),
+        rerun: format!("cargo lab run {}{}{by_driver} --seed {}", cell.id(), options(cell), context.settings.seed),
         metrics,
         file: cell.suite.source.path.display().to_string(),
         line: cell.case.span.line,
