@@ -153,6 +153,28 @@ fn a_guest_that_is_killed_is_an_error_with_its_evidence() {
     lab.assert_clean();
 }
 
+#[test]
+fn a_kernel_that_does_not_boot_is_exit_code_4_with_a_remedy() {
+    let Some(lab) = Lab::new() else { return };
+    assert_eq!(lab.cases(&["nhrp/registration/first", "--subject", "frr:10.3"]).0, Some(0));
+    let list: Value = serde_json::from_slice(&lab.run(&["images", "list", "--json"]).stdout).unwrap();
+    let kernel = Path::new(list["assets"][0]["path"].as_str().unwrap());
+    let cache = lab.folder.path().join("cache/dmvpn-lab");
+    let broken = cache.join("kernel").join(kernel.file_name().unwrap());
+    fs::create_dir_all(&broken).unwrap();
+    fs::copy(kernel.join("version"), broken.join("version")).unwrap();
+    fs::copy("/bin/false", broken.join("linux")).unwrap();
+    let roots = kernel.parent().unwrap().with_file_name("roots");
+    std::os::unix::fs::symlink(roots, cache.join("roots")).unwrap();
+    let mut command = lab.command(&["run", "nhrp/registration/first", "--subject", "frr:10.3", "--driver", "guest"]);
+    let output =
+        command.env("XDG_CACHE_HOME", lab.folder.path().join("cache")).args(["--keep", "never"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{told}");
+    assert!(told.contains("guest.boot") && told.contains("cargo lab doctor"), "{told}");
+    lab.assert_clean();
+}
+
 /// Packets of a case: when to the millisecond from its beginning, and what.
 fn packets(folder: &Path) -> Vec<(u64, String)> {
     let text = fs::read_to_string(folder.join("timeline.jsonl")).unwrap();

@@ -93,7 +93,7 @@ impl Guests<'_> {
             if todo.is_empty() || !tally.go_on() {
                 return;
             }
-            let mut news = News { cells, tally, running: None };
+            let mut news = News { cells, tally, running: None, heard: false };
             let end = match self.one_guest(&todo, lane, &mut news) {
                 Ok(End::Interrupted) => return,
                 Ok(End::Done) if !left().is_empty() && tally.go_on() => End::Broken {
@@ -178,15 +178,19 @@ impl Guests<'_> {
                 news.take(&mut unread)?;
             }
             if let Some(status) = ended {
-                return Ok(if status.success() {
-                    End::Done
-                } else {
-                    End::Broken {
-                        cause: "guest.died",
-                        reason: format!("the guest ended with {status}"),
-                        console: machine.last_words(),
-                    }
-                });
+                if status.success() {
+                    return Ok(End::Done);
+                }
+                let (reason, console) = (format!("the guest ended with {status}"), machine.last_words());
+                if !news.heard {
+                    return Err(LabError::environment(
+                        "guest.boot",
+                        format!("{reason} before its first word{}", last_words(&console)),
+                        "look at `cargo lab doctor`: a filter of system calls around this process may forbid both seccomp and \
+                         ptrace; `--driver container` needs neither",
+                    ));
+                }
+                return Ok(End::Broken { cause: "guest.died", reason, console });
             }
             let beat = fs::read(folder.join(PULSE)).unwrap_or_default();
             if beat != pulse.0 {
@@ -223,11 +227,14 @@ struct News<'a, 't> {
     tally: &'t Tally<'t>,
     /// The cell that is running, and since when.
     running: Option<(usize, Wall)>,
+    /// Whether anything has come.
+    heard: bool,
 }
 
 impl News<'_, '_> {
     /// Takes all whole lines out of what was read.
     fn take(&mut self, unread: &mut Vec<u8>) -> Result<(), LabError> {
+        self.heard = true;
         let whole = unread.iter().rposition(|octet| *octet == b'\n').map_or(0, |end| end + 1);
         for line in unread[..whole].split(|octet| *octet == b'\n').filter(|line| !line.is_empty()) {
             let event: Event = serde_json::from_slice(line)
