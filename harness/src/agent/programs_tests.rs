@@ -161,7 +161,9 @@ fn input_without_leave_ends_the_session() {
     for _ in 0..200 {
         fixture.say(Say::Input(vec![b'x'; INPUT_AHEAD]));
     }
-    assert_eq!(fixture.to_the_end().ending, Some(Ending::Status(Status::Signalled(1))));
+    // On a busy machine the program may not get to hear the first signal before the second.
+    let ending = fixture.to_the_end().ending;
+    assert!(matches!(ending, Some(Ending::Status(Status::Signalled(1 | 9)))), "{ending:?}");
 }
 
 #[test]
