@@ -133,7 +133,11 @@ fn a_guest_that_is_killed_is_an_error_with_its_evidence() {
     #[allow(clippy::disallowed_methods, reason = "a process of this machine has to appear")]
     let deadline = Instant::now() + Duration::from_secs(60);
     let guest = loop {
-        if let Some(pid) = guests_in(&lab.temporary()).first() {
+        // One that is killed before its first word did not boot.
+        let speaks = fs::read_dir(lab.temporary()).unwrap().any(|entry| {
+            fs::metadata(entry.unwrap().path().join("out/events.jsonl")).is_ok_and(|events| events.len() > 0)
+        });
+        if let Some(pid) = guests_in(&lab.temporary()).first().filter(|_| speaks) {
             break *pid;
         }
         #[allow(clippy::disallowed_methods, reason = "a process of this machine has to appear")]
