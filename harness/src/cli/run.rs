@@ -31,6 +31,8 @@ use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Ve
   cargo lab run
   cargo lab run nhrp/registration/refresh-third -v
   cargo lab run nhrp --subject frr:8.4.4,frr:10.3 --format junit=report.xml --deny-skips
+  cargo lab run nhrp/registration --subject frr:10.3 --peer frr:8.4.4
+  cargo lab run nhrp/registration --subject frr:10.3 --driver guest,container
   cargo lab run nhrp --subject frr:10.3 --peer frr:8.4.4
   NO_COLOR=1 cargo lab run --format json > results.json")]
 pub(super) struct RunArgs {
@@ -53,7 +55,7 @@ pub(super) struct RunArgs {
     /// Seed of every random choice.
     #[arg(long)]
     seed: Option<u64>,
-    /// Simulated cases at a time; as many as there are cores by default.
+    /// Simulated cases, or guests, at a time; as many as there are cores by default.
     #[arg(long, short)]
     jobs: Option<usize>,
     /// Run everything so many times.
