@@ -28,9 +28,6 @@ use crate::docker;
 use crate::suite::ClockKind;
 use crate::world::LabError;
 
-/// A lab of containers.
-pub type ContainerLab = Lab<Containers>;
-
 /// Starts routers in containers.
 #[derive(Debug)]
 pub struct Containers {
@@ -42,7 +39,7 @@ impl Containers {
     ///
     /// # Errors
     /// No runtime, or an executable that would not run in a container.
-    pub fn lab(interrupted: Arc<AtomicBool>) -> Result<ContainerLab, LabError> {
+    pub fn lab(interrupted: Arc<AtomicBool>) -> Result<Lab<Containers>, LabError> {
         super::require_static()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
