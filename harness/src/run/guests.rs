@@ -338,7 +338,7 @@ fn share_out(cells: &[Cell<'_>], indices: &[usize], jobs: usize) -> Vec<Vec<usiz
         }
     }
     while shares.len() < jobs {
-        let Some(largest) = shares.iter_mut().max_by_key(|share| share.len()).filter(|share| share.len() > 3) else {
+        let Some(largest) = shares.iter_mut().max_by_key(|share| share.len()).filter(|share| share.len() > 1) else {
             break;
         };
         let half = largest.split_off(largest.len() / 2);
