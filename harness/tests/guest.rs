@@ -191,7 +191,7 @@ fn packets(folder: &Path) -> Vec<(u64, String)> {
 }
 
 /// Cases in which all instants follow from the harness and from this project's own daemon; what FRR's daemon adds is its
-/// answers, and one first request of its own.
+/// answers.
 const REPEATED: [&str; 6] = ["first", "expiry", "kept-alive", "hub-restart", "address-change", "two-spokes"];
 
 #[test]
@@ -211,7 +211,7 @@ fn twenty_runs_are_one_to_the_millisecond() {
         assert!(!run.1.is_empty(), "{name}: no packets");
         seen += 1;
         let once = first.entry(name.clone()).or_insert_with(|| run.clone());
-        // Request ids of this project's daemon are drawn at random, as RFC 2332 wants them not to repeat after a restart.
+        // Type, ends and instant: this is about when, and other tests are about what.
         let timed = |run: &(String, Vec<(u64, String)>)| -> Vec<(u64, String)> {
             run.1.iter().map(|(at, text)| (*at, text.split(" id ").next().unwrap_or_default().to_owned())).collect()
         };
