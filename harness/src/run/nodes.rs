@@ -169,6 +169,7 @@ impl Station {
                     protocol: Some(server.protocol),
                     nbma: server.nbma,
                     priority: u8::try_from(server.priority).unwrap_or(u8::MAX),
+                    cluster: 0,
                 })
                 .collect(),
             server: self.role == Role::Hub.name(),

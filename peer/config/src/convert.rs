@@ -112,6 +112,7 @@ fn server(written: &document::Nhs) -> Nhs {
         protocol: written.protocol.as_ref().map(|protocol| protocol.value),
         nbma: written.nbma.value,
         priority: written.priority.as_ref().map_or(0, |priority| priority.value),
+        cluster: 0,
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ids::TunnelId;
+
 mod validate;
 
 pub use validate::{ConfigError, ConfigProblem};
@@ -14,6 +16,9 @@ pub use validate::{ConfigError, ConfigProblem};
 pub struct Config {
     /// Tunnels; the position in this list is the [`TunnelId`](crate::ids::TunnelId).
     pub tunnels: Vec<Tunnel>,
+    /// The routed path: where destinations outside the tunnels' own subnets are. Without any, a client sends what is not
+    /// on its tunnel by way of its servers.
+    pub routes: Vec<Route>,
     /// Bounds of every table and rate.
     pub limits: Limits,
     /// Request ID of the first NHRP request. A shell that wants IDs which never fall back over a restart (RFC 2332
@@ -23,8 +28,38 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { tunnels: Vec::new(), limits: Limits::default(), first_request_id: 1 }
+        Self { tunnels: Vec::new(), routes: Vec::new(), limits: Limits::default(), first_request_id: 1 }
     }
+}
+
+/// One entry of the routing table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// First address of the prefix.
+    pub prefix: IpAddr,
+    /// Bits of `prefix` that count; 0 is the default route.
+    pub prefix_len: u8,
+    /// Where it leads.
+    pub via: RouteVia,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteVia {
+    /// To a network attached to this node, outside all tunnels. Stable as long as it is there (RFC 2332 §5.2.2, flag D).
+    Attached {
+        /// Own address in it, if there is one.
+        address: Option<IpAddr>,
+    },
+    /// To another router outside all tunnels: reachable, but nothing that this node can vouch for (RFC 2332 §6.3).
+    Beyond,
+    /// Through a tunnel.
+    Tunnel {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the next hop.
+        next_hop: IpAddr,
+    },
 }
 
 /// One GRE tunnel interface.
@@ -115,6 +150,59 @@ pub struct Nhrp {
     pub prefix_len: Option<u8>,
     /// Static bindings.
     pub maps: Vec<Map>,
+    /// Which reading is followed where RFC 2332 and the installed base of DMVPN disagree.
+    pub profile: Profile,
+    /// Whether resolution requests are answered for what this node serves or is the way out to; if not, with code 4.
+    pub answers: bool,
+    /// Whether a packet that came in and leaves by this NBMA network earns its previous hop a Traffic Indication.
+    pub redirect: bool,
+    /// Whether Traffic Indications to this node are acted upon.
+    pub shortcut: bool,
+    /// Holding time in seconds of resolution replies about prefixes and of cached refusals; `None`: `holding_time`,
+    /// and at most [`Nhrp::NEGATIVE`] for refusals.
+    pub resolution_holding_time: Option<u16>,
+    /// Who gets a copy of overlay multicast and broadcast packets.
+    pub multicast: Vec<Multicast>,
+    /// Most servers of one cluster that are registered with at a time, best priority first; clusters that are not listed
+    /// have no bound.
+    pub clusters: Vec<Cluster>,
+    /// How long a better server must have been registered before traffic and registrations return to it.
+    pub fallback: Duration,
+}
+
+impl Nhrp {
+    /// Seconds for which a refused or unanswered resolution is not tried again.
+    pub const NEGATIVE: u16 = 30;
+}
+
+/// Which reading of NHRP a tunnel follows. The differences stand in one table, in `peer/README.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// RFC 2332 to the letter: the serving NHS answers, transit information is cached, prefixes are not widened.
+    Rfc2332,
+    /// What DMVPN routers do: requests travel to the egress, nothing is cached in transit, answers cover prefixes.
+    #[default]
+    Dmvpn,
+}
+
+/// A receiver, or a kind of receivers, of overlay multicast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Multicast {
+    /// This NBMA address.
+    Static(IpAddr),
+    /// Every registered client.
+    Dynamic,
+    /// Every next hop server.
+    Nhs,
+}
+
+/// A group of next hop servers of which only some are used at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Number of the cluster, as in [`Nhs::cluster`].
+    pub id: u8,
+    /// Most servers of it to be registered with at a time, at least 1.
+    pub max_connections: u16,
 }
 
 impl Default for Nhrp {
@@ -129,6 +217,14 @@ impl Default for Nhrp {
             server: false,
             prefix_len: None,
             maps: Vec::new(),
+            profile: Profile::default(),
+            answers: true,
+            redirect: false,
+            shortcut: true,
+            resolution_holding_time: None,
+            multicast: vec![Multicast::Dynamic, Multicast::Nhs],
+            clusters: Vec::new(),
+            fallback: Duration::ZERO,
         }
     }
 }
@@ -140,14 +236,16 @@ pub struct Nhs {
     pub protocol: Option<IpAddr>,
     /// NBMA address.
     pub nbma: IpAddr,
-    /// Lower is preferred when traffic is sent by way of a server. Registrations go to all of them.
+    /// Lower is preferred when traffic is sent by way of a server, and within a cluster that is bounded.
     pub priority: u8,
+    /// The cluster that it belongs to.
+    pub cluster: u8,
 }
 
 impl Nhs {
     /// A server with both addresses known and the best priority, 0.
     pub fn new(protocol: IpAddr, nbma: IpAddr) -> Self {
-        Self { protocol: Some(protocol), nbma, priority: 0 }
+        Self { protocol: Some(protocol), nbma, priority: 0, cluster: 0 }
     }
 }
 
@@ -200,8 +298,24 @@ pub struct Limits {
     pub outputs: usize,
     /// Tunnels of the node.
     pub tunnels: usize,
-    /// Next hop servers plus static bindings of one tunnel.
+    /// Next hop servers, static bindings and static multicast receivers of one tunnel.
     pub peers_per_tunnel: usize,
+    /// Routes of the node, configured and added.
+    pub routes: usize,
+    /// Resolutions under way, over all tunnels; what does not fit keeps to the routed path.
+    pub resolutions: usize,
+    /// Resolution requests sent per second, over all tunnels, retransmissions included.
+    pub resolutions_per_second: u32,
+    /// Packets held until their next hop is known, over all destinations.
+    pub held_packets: usize,
+    /// Bindings that were found out by asking, refused ones included.
+    pub cached: usize,
+    /// Requesters remembered for the day when what they were told is no longer true.
+    pub requesters: usize,
+    /// Pairs of addresses for which a Traffic Indication was sent lately.
+    pub redirects: usize,
+    /// Messages taken per second from one NBMA address; what is above it is dropped.
+    pub messages_per_second_per_peer: u32,
 }
 
 impl Default for Limits {
@@ -213,6 +327,14 @@ impl Default for Limits {
             outputs: 65_536,
             tunnels: 256,
             peers_per_tunnel: 4096,
+            routes: 100_000,
+            resolutions: 4096,
+            resolutions_per_second: 1000,
+            held_packets: 1024,
+            cached: 100_000,
+            requesters: 100_000,
+            redirects: 16_384,
+            messages_per_second_per_peer: 10_000,
         }
     }
 }

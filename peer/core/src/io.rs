@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::buf::PacketBuf;
+use crate::config::Route;
 use crate::ids::TunnelId;
 use crate::nhrp::cache::Binding;
 use crate::nhrp::registration::NhsRow;
@@ -100,6 +101,15 @@ pub enum Command {
         /// The protocol address.
         protocol: Option<IpAddr>,
     },
+    /// Put a route into the table, in place of any other to the same prefix.
+    AddRoute(Route),
+    /// Take a route out of the table.
+    DeleteRoute {
+        /// First address of the prefix.
+        prefix: IpAddr,
+        /// Bits of it that count.
+        prefix_len: u8,
+    },
     /// Stop: no timer stays, nothing more is sent, every packet is dropped.
     Shutdown,
 }
@@ -115,6 +125,11 @@ pub enum Reply {
     Cleared {
         /// Bindings removed.
         bindings: usize,
+    },
+    /// To [`Command::AddRoute`] and [`Command::DeleteRoute`].
+    Route {
+        /// Whether the table is another one now.
+        changed: bool,
     },
     /// To [`Command::Shutdown`].
     Stopped,

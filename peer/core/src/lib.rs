@@ -25,6 +25,7 @@ pub mod ids;
 pub mod io;
 pub mod nhrp;
 pub mod node;
+pub mod rib;
 pub mod stats;
 pub mod time;
 pub mod trace;

@@ -24,6 +24,7 @@ use crate::gre::Gre;
 use crate::ids::TunnelId;
 use crate::io::{Command, LinkEvent, NhrpView, Output, Reply, Underlay, Verdict};
 use crate::nhrp::{Context, Effect, Nhrp, Reason, Received};
+use crate::rib::Rib;
 use crate::stats::{DropReason, Stats};
 use crate::time::Instant;
 use crate::trace::Event;
@@ -39,6 +40,7 @@ pub struct Node {
     gre: Gre,
     nhrp: Nhrp,
     fib: Fib,
+    rib: Rib,
     stats: Stats,
     outputs: VecDeque<Output>,
     /// Kept for its allocation; empty between calls.
@@ -57,6 +59,7 @@ impl Node {
         for id in (0..).map(TunnelId).take(config.tunnels.len()) {
             nhrp.link_up(now, id);
         }
+        let rib = Rib::new(&config.tunnels, &config.routes);
         let mut node = Self {
             up: vec![true; config.tunnels.len()],
             gre: Gre::new(&config.tunnels),
@@ -66,6 +69,7 @@ impl Node {
             stopped: false,
             nhrp,
             fib: Fib,
+            rib,
             stats: Stats::default(),
             outputs: VecDeque::new(),
             effects,
@@ -140,6 +144,7 @@ impl Node {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             tunnels: &self.config.tunnels,
+            rib: &self.rib,
             limits: &self.config.limits,
             entropy: &mut *self.entropy,
             stats: &mut self.stats,
@@ -197,6 +202,14 @@ impl Node {
                 let bindings = self.nhrp.clear(protocol, &mut self.effects);
                 self.apply_effects();
                 Reply::Cleared { bindings }
+            }
+            Command::AddRoute(route) => {
+                let changed = self.rib.len() < self.config.limits.routes && self.rib.add(route);
+                Reply::Route { changed }
+            }
+            Command::DeleteRoute { prefix, prefix_len } => {
+                let changed = self.rib.delete(prefix, prefix_len);
+                Reply::Route { changed }
             }
             Command::Shutdown => {
                 if !self.stopped {
@@ -268,6 +281,7 @@ impl Node {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             tunnels: &self.config.tunnels,
+            rib: &self.rib,
             limits: &self.config.limits,
             entropy: &mut *self.entropy,
             stats: &mut self.stats,

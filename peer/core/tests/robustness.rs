@@ -13,7 +13,7 @@ use proptest::prelude::*;
 /// A node that is hub and spoke at once.
 fn both(secret: bool) -> Node {
     let config = with(hub(), |t| {
-        t.nhrp.nhs.push(dmvpn_core::config::Nhs { protocol: None, nbma: ip("192.0.2.2"), priority: 0 });
+        t.nhrp.nhs.push(dmvpn_core::config::Nhs { protocol: None, nbma: ip("192.0.2.2"), priority: 0, cluster: 0 });
         t.nhrp.authentication = secret.then(|| Secret::new("secret"));
     });
     let mut node = node(config, Instant::ZERO);

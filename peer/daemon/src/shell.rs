@@ -312,6 +312,7 @@ impl Inner {
                 Response::Counters(node.chain(shell).collect())
             }
             Reply::Cleared { bindings } => Response::Cleared { bindings },
+            Reply::Route { changed } => Response::Route { changed },
             Reply::Stopped => Response::Stopping(true),
         };
         // A client that has gone gets no answer.

@@ -24,6 +24,7 @@ use crate::config::{Config, Limits, Tunnel, host_len};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
+use crate::rib::Rib;
 use crate::stats::{DropReason, Stats};
 use crate::time::Instant;
 use crate::trace::Event;
@@ -74,6 +75,8 @@ pub enum Effect {
 pub struct Context<'a> {
     /// Tunnels as they are now; the id is the position.
     pub tunnels: &'a [Tunnel],
+    /// The routed path.
+    pub rib: &'a Rib,
     /// Limits of the node.
     pub limits: &'a Limits,
     /// Source of randomness.

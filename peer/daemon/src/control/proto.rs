@@ -93,6 +93,11 @@ pub enum Response {
         /// Bindings removed.
         bindings: usize,
     },
+    /// To a change of the routing table.
+    Route {
+        /// Whether the table is another one now.
+        changed: bool,
+    },
     /// To [`Request::Stop`]; always true.
     Stopping(bool),
     /// The request was refused.
