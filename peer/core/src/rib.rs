@@ -47,9 +47,15 @@ enum Entry {
 }
 
 /// Prefixes and where they lead.
+///
+/// Neither question costs more than a few searches in a sorted table, however many routes there are: both are asked
+/// about addresses that strangers choose.
 #[derive(Clone, Debug, Default)]
 pub struct Rib {
-    entries: BTreeMap<(u8, IpAddr), Entry>,
+    /// By first address, so that the prefixes within a prefix stand together.
+    entries: BTreeMap<(IpAddr, u8), Entry>,
+    /// How many entries have which length in which family, so that a look-up tries only lengths that exist.
+    lengths: BTreeMap<(bool, u8), usize>,
     /// How many of the entries came from [`Self::add`].
     added: usize,
 }
@@ -61,10 +67,13 @@ impl Rib {
         for (id, tunnel) in (0..).map(TunnelId).zip(tunnels) {
             let host = host_len(tunnel.address);
             if tunnel.prefix_len < host {
-                let subnet = masked(tunnel.address, tunnel.prefix_len);
-                rib.entries.entry((tunnel.prefix_len, subnet)).or_insert(Entry::Connected(id));
+                let subnet = (masked(tunnel.address, tunnel.prefix_len), tunnel.prefix_len);
+                // Two tunnels in one subnet: the first one has it.
+                if !rib.entries.contains_key(&subnet) {
+                    rib.insert(subnet, Entry::Connected(id));
+                }
             }
-            rib.entries.insert((host, tunnel.address), Entry::Own);
+            rib.insert((tunnel.address, host), Entry::Own);
         }
         for route in routes {
             rib.add(*route);
@@ -86,35 +95,49 @@ impl Rib {
     /// brought stays.
     pub fn add(&mut self, route: Route) -> bool {
         let len = route.prefix_len.min(host_len(route.prefix));
-        let key = (len, masked(route.prefix, len));
+        let key = (masked(route.prefix, len), len);
         match self.entries.get(&key) {
             Some(Entry::Own | Entry::Connected(_)) => return false,
             Some(Entry::Via(old)) if *old == route.via => return false,
             Some(Entry::Via(_)) => {}
             None => self.added += 1,
         }
-        self.entries.insert(key, Entry::Via(route.via));
+        self.insert(key, Entry::Via(route.via));
         true
+    }
+
+    fn insert(&mut self, key: (IpAddr, u8), entry: Entry) {
+        if self.entries.insert(key, entry).is_none() {
+            *self.lengths.entry((key.0.is_ipv6(), key.1)).or_default() += 1;
+        }
     }
 
     /// Takes a route out; says whether there was one.
     pub fn delete(&mut self, prefix: IpAddr, prefix_len: u8) -> bool {
         let len = prefix_len.min(host_len(prefix));
-        let key = (len, masked(prefix, len));
+        let key = (masked(prefix, len), len);
         let there = matches!(self.entries.get(&key), Some(Entry::Via(_)));
         if there {
             self.entries.remove(&key);
             self.added -= 1;
+            let length = (prefix.is_ipv6(), len);
+            if let Some(count) = self.lengths.get_mut(&length) {
+                *count -= 1;
+                if *count == 0 {
+                    self.lengths.remove(&length);
+                }
+            }
         }
         there
     }
 
     /// The route with the longest prefix that covers `destination`.
     pub fn lookup(&self, destination: IpAddr) -> Option<Found> {
-        let host = host_len(destination);
-        (0..=host).rev().find_map(|len| {
+        let family = destination.is_ipv6();
+        let lengths = self.lengths.range((family, 0)..=(family, host_len(destination))).rev();
+        lengths.map(|((_, len), _)| *len).find_map(|len| {
             let prefix = masked(destination, len);
-            let hop = match *self.entries.get(&(len, prefix))? {
+            let hop = match *self.entries.get(&(prefix, len))? {
                 Entry::Own => Hop::Own,
                 Entry::Connected(tunnel) => Hop::Tunnel { tunnel, next_hop: destination },
                 Entry::Via(RouteVia::Attached { address }) if address == Some(destination) => Hop::Own,
@@ -127,18 +150,51 @@ impl Rib {
     }
 
     /// The shortest prefix that covers `destination`, is no shorter than `at_least`, lies within the best route to it
-    /// and holds no longer route that leads elsewhere (RFC 2332 §6.3, NHRP-6.3-01).
+    /// and holds no other route (RFC 2332 §6.3, NHRP-6.3-01). An own address of a tunnel does not count as one: it is
+    /// reached here whatever leads here.
     pub fn widest(&self, destination: IpAddr, at_least: u8) -> Option<u8> {
         let found = self.lookup(destination)?;
         let host = host_len(destination);
-        let from = found.prefix_len.max(at_least.min(host));
-        (from..=host).find(|len| {
-            self.entries
-                .keys()
-                .filter(|(other, _)| *other > found.prefix_len && *other < host)
-                .all(|(_, prefix)| !in_prefix(*prefix, destination, *len))
-        })
+        let inside = |(prefix, _): &(IpAddr, u8)| in_prefix(*prefix, found.prefix, found.prefix_len);
+        let other = |((_, len), entry): &(&(IpAddr, u8), &Entry)| *len > found.prefix_len && **entry != Entry::Own;
+        // Of all routes within, the one that shares most bits with the destination is next to it in the order of
+        // addresses, before it or behind it. Only own addresses and the best route itself are passed by.
+        let here = (destination, host);
+        let before = self.entries.range(..=here).rev().take_while(|(key, _)| inside(key)).find(other);
+        let behind = self.entries.range(here..).take_while(|(key, _)| inside(key)).find(other);
+        let shared = [before, behind].into_iter().flatten().map(|((prefix, _), _)| shared_bits(*prefix, destination));
+        let apart = shared.max().map_or(0, |bits| bits.saturating_add(1));
+        Some(found.prefix_len.max(at_least).max(apart).min(host))
     }
+
+    /// Checks what must always hold; for debug builds and fuzzing.
+    ///
+    /// # Errors
+    /// The broken rule, in words.
+    pub fn invariants(&self) -> Result<(), String> {
+        let added = self.entries.values().filter(|entry| matches!(entry, Entry::Via(_))).count();
+        if added != self.added {
+            return Err(format!("{added} routes, {} counted", self.added));
+        }
+        if self.lengths.values().sum::<usize>() != self.entries.len() {
+            return Err("lengths of routes are miscounted".into());
+        }
+        if self.entries.keys().any(|(prefix, len)| masked(*prefix, *len) != *prefix) {
+            return Err("a route is filed wrongly".into());
+        }
+        Ok(())
+    }
+}
+
+/// How many of the first bits two addresses of one family share.
+fn shared_bits(a: IpAddr, b: IpAddr) -> u8 {
+    let bits = match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => 0,
+    };
+    // At most 128.
+    bits as u8
 }
 
 #[cfg(test)]
@@ -199,5 +255,43 @@ mod tests {
         assert_eq!(rib.widest(ip("172.20.9.9"), 0), Some(24));
         assert_eq!(rib.widest(ip("172.20.8.1"), 0), Some(24));
         assert_eq!(rib.widest(ip("fd00::1"), 0), None);
+    }
+
+    /// What `widest` says, from every route there is.
+    fn widest_by_all(rib: &Rib, destination: IpAddr, at_least: u8) -> Option<u8> {
+        let found = rib.lookup(destination)?;
+        let host = host_len(destination);
+        (found.prefix_len.max(at_least)..=host).find(|len| {
+            let others =
+                rib.entries.iter().filter(|((_, other), entry)| *other > found.prefix_len && **entry != Entry::Own);
+            others.into_iter().all(|((prefix, _), _)| !in_prefix(*prefix, destination, *len) || *len == host)
+        })
+    }
+
+    #[test]
+    fn own_addresses_narrow_no_answer_and_host_routes_do() {
+        let mut rib = rib();
+        assert_eq!(rib.widest(ip("10.0.0.2"), 0), Some(24));
+        rib.add(route("172.20.1.7", 32, RouteVia::Beyond));
+        assert_eq!(rib.widest(ip("172.20.1.1"), 0), Some(30));
+        assert_eq!(rib.widest(ip("172.20.1.7"), 0), Some(32));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn neighbours_say_the_same_as_all_routes(
+            routes in proptest::collection::vec((proptest::prelude::any::<u16>(), 8u8..=32), 0..40),
+            asked: u16,
+            at_least in 0u8..=32,
+        ) {
+            let mut rib = rib();
+            let address = |low: u16| IpAddr::from([172, 20, low.to_be_bytes()[0], low.to_be_bytes()[1]]);
+            for (low, prefix_len) in routes {
+                rib.add(Route { prefix: address(low), prefix_len, via: RouteVia::Beyond });
+            }
+            rib.invariants().unwrap();
+            let asked = address(asked);
+            proptest::prop_assert_eq!(rib.widest(asked, at_least), widest_by_all(&rib, asked, at_least));
+        }
     }
 }
