@@ -60,8 +60,17 @@ fn explain(pick: &Pick<'_>) {
             Some(binding) => binding.to_string(),
             None => "peer".to_owned(),
         };
-        let tunnel = node.tunnel.map(|tunnel| format!(", tunnel {tunnel}")).unwrap_or_default();
-        say!("    {name:<10} {:<8} {} ({player}){tunnel}", node.role.name(), node.nbma);
+        let mut more = String::new();
+        for tunnel in node.all_tunnels() {
+            more += &format!(", tunnel {}", tunnel.tunnel);
+        }
+        for lan in &node.lan {
+            more += &format!(", network {lan}");
+        }
+        for route in &node.routes {
+            more += &format!(", {} via {}", route.to, route.via);
+        }
+        say!("    {name:<10} {:<8} {} ({player}){more}", node.role.name(), node.nbma);
     }
     list("steps", &case.steps);
     list("control (without which an absence proves nothing)", &case.control);

@@ -79,7 +79,7 @@ fn wrap(step: &SendStep, from: &Station, dst: IpAddr, payload: &[u8]) -> Result<
     let key = match step.gre.as_ref().map(|gre| gre.key) {
         Some(GreKey::Key(key)) => Some(key),
         Some(GreKey::None) => None,
-        None => from.key,
+        None => from.cloud.key,
     };
     let header = gre::Repr { protocol: EtherType::NHRP, checksum: false, key, sequence: None };
     let mut octets = vec![0; header.emitted_len()];
@@ -96,23 +96,23 @@ fn family(address: IpAddr) -> Family {
 /// What a station sends unasked.
 fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, LabError> {
     let target = to.ok_or_else(|| suite("say which node the message goes to (`to: hub`)"))?;
-    let fixed = Fixed::new(family(from.nbma), family(from.protocol), 255);
+    let fixed = Fixed::new(family(from.nbma), family(from.cloud.protocol), 255);
     let own_cie = Cie {
         code: CieCode::SUCCESS,
-        prefix_len: if from.unique { 0xFF } else { host_len(from.protocol) },
-        mtu: from.mtu,
-        holding_time: from.hold,
+        prefix_len: if from.cloud.unique { 0xFF } else { host_len(from.cloud.protocol) },
+        mtu: from.cloud.mtu,
+        holding_time: from.cloud.hold,
         ..Cie::default()
     };
     let mandatory = |flags: u16, cies: Cies| Mandatory {
         flags: Flags(flags),
         request_id: 1,
         src_nbma: from.nbma.into(),
-        src_proto: from.protocol.into(),
-        dst_proto: target.protocol.into(),
+        src_proto: from.cloud.protocol.into(),
+        dst_proto: target.cloud.protocol.into(),
         cies,
     };
-    let unique = |bit: u16| if from.unique { bit } else { 0 };
+    let unique = |bit: u16| if from.cloud.unique { bit } else { 0 };
     let body = match msg {
         Msg::RegistrationRequest => {
             Body::RegistrationRequest(mandatory(unique(0x8000) | 2, Cies::from_elem(own_cie, 1)))
@@ -121,7 +121,7 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
         Msg::ResolutionRequest => Body::ResolutionRequest(mandatory(0xC802, Cies::from_elem(own_cie, 1))),
         Msg::ResolutionReply => Body::ResolutionReply(mandatory(0xE802, Cies::from_elem(own_cie, 1))),
         Msg::PurgeRequest | Msg::PurgeReply => {
-            let purged = Cie { nbma: from.nbma.into(), proto: from.protocol.into(), ..Cie::default() };
+            let purged = Cie { nbma: from.nbma.into(), proto: from.cloud.protocol.into(), ..Cie::default() };
             let mandatory = mandatory(0, Cies::from_elem(purged, 1));
             if msg == Msg::PurgeRequest { Body::PurgeRequest(mandatory) } else { Body::PurgeReply(mandatory) }
         }
@@ -129,15 +129,15 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
             code: nhrp::ErrorCode::PROTOCOL_ERROR,
             offset: 0,
             src_nbma: from.nbma.into(),
-            src_proto: from.protocol.into(),
-            dst_proto: target.protocol.into(),
+            src_proto: from.cloud.protocol.into(),
+            dst_proto: target.cloud.protocol.into(),
             packet: Vec::new(),
         }),
         Msg::TrafficIndication => Body::TrafficIndication(TrafficIndication {
             code: nhrp::TrafficCode(0),
             src_nbma: from.nbma.into(),
-            src_proto: from.protocol.into(),
-            dst_proto: target.protocol.into(),
+            src_proto: from.cloud.protocol.into(),
+            dst_proto: target.cloud.protocol.into(),
             packet: Vec::new(),
         }),
         Msg::Nhrp | Msg::Gre | Msg::Esp | Msg::Ike => {
@@ -158,7 +158,7 @@ fn default_extensions(from: &Station) -> Extensions {
         ExtensionValue::ForwardTransit(Cies::new()),
         ExtensionValue::ReverseTransit(Cies::new()),
     ];
-    let secret = from.auth.as_deref().map(|secret| Extension::cisco_authentication(secret.as_bytes()));
+    let secret = from.cloud.auth.as_deref().map(|secret| Extension::cisco_authentication(secret.as_bytes()));
     empty.into_iter().map(Extension::new).chain(secret).collect()
 }
 
@@ -177,7 +177,7 @@ fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError
             code: nhrp::ErrorCode::PROTOCOL_ERROR,
             offset: 0,
             src_nbma: from.nbma.into(),
-            src_proto: from.protocol.into(),
+            src_proto: from.cloud.protocol.into(),
             dst_proto: message.body.src_proto(),
             packet: octets.to_vec(),
         });
@@ -196,12 +196,12 @@ fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError
             cie.code = CieCode::SUCCESS;
         }
         if msg == Msg::ResolutionReply {
-            let (nbma, proto) = (from.nbma.into(), from.protocol.into());
+            let (nbma, proto) = (from.nbma.into(), from.cloud.protocol.into());
             mandatory.cies = Cies::from_elem(
                 Cie {
-                    prefix_len: host_len(from.protocol),
-                    mtu: from.mtu,
-                    holding_time: from.hold,
+                    prefix_len: host_len(from.cloud.protocol),
+                    mtu: from.cloud.mtu,
+                    holding_time: from.cloud.hold,
                     nbma,
                     proto,
                     ..Cie::default()
@@ -212,8 +212,8 @@ fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError
     }
     for extension in &mut message.extensions {
         if let ExtensionValue::ResponderAddress(cies) = &mut extension.value {
-            let (nbma, proto) = (from.nbma.into(), from.protocol.into());
-            *cies = Cies::from_elem(Cie { mtu: from.mtu, holding_time: from.hold, nbma, proto, ..Cie::default() }, 1);
+            let (nbma, proto) = (from.nbma.into(), from.cloud.protocol.into());
+            *cies = Cies::from_elem(Cie { mtu: from.cloud.mtu, holding_time: from.cloud.hold, nbma, proto, ..Cie::default() }, 1);
         }
     }
     Ok(message)

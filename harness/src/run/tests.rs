@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::dissect::{Dissection, FieldValue};
 use crate::expect::Env;
 use crate::run::compose::compose;
-use crate::run::nodes::{Server, Station};
+use crate::run::nodes::{Cloud, Receivers, Server, Station};
 use crate::subject::{self, render};
 use crate::suite::{Msg, Params, SendContent, SendStep};
 
@@ -15,16 +15,32 @@ fn station(name: &str, nbma: &str, protocol: &str) -> Station {
         role: "spoke",
         nbma: nbma.parse().unwrap(),
         nbma_prefix_len: 24,
-        protocol: protocol.parse().unwrap(),
-        prefix_len: 24,
-        key: Some(42),
-        mode: "multipoint",
-        hold: 60,
-        auth: None,
-        network_id: 1,
-        unique: true,
-        mtu: 1400,
-        nhs: Vec::new(),
+        cloud: Cloud {
+            interface: "gre1".to_owned(),
+            protocol: protocol.parse().unwrap(),
+            prefix_len: 24,
+            key: Some(42),
+            mode: "multipoint",
+            hold: 60,
+            resolution_hold: None,
+            auth: None,
+            network_id: 1,
+            unique: true,
+            profile: "dmvpn",
+            redirect: false,
+            shortcut: true,
+            answers: true,
+            multicast: Receivers { dynamic: true, nhs: true },
+            multicast_to: Vec::new(),
+            clusters: Vec::new(),
+            fallback: 0,
+            mtu: 1400,
+            nhs: Vec::new(),
+            maps: Vec::new(),
+        },
+        tunnels: Vec::new(),
+        lan: Vec::new(),
+        routes: Vec::new(),
         others: Vec::new(),
         ipsec: None,
     }
@@ -62,8 +78,8 @@ fn every_message_over_both_families() {
             assert_eq!(read.value("malformed"), None, "{} over {nbma}", msg.name());
             assert_eq!(read.value("hdr.chksum_ok"), Some(&FieldValue::Uint(1)));
             assert_eq!(read.value("src.nbma"), Some(&FieldValue::Addr(from.nbma)));
-            assert_eq!(read.value("src.protocol"), Some(&FieldValue::Addr(from.protocol)));
-            assert_eq!(read.value("dst.protocol"), Some(&FieldValue::Addr(to.protocol)));
+            assert_eq!(read.value("src.protocol"), Some(&FieldValue::Addr(from.cloud.protocol)));
+            assert_eq!(read.value("dst.protocol"), Some(&FieldValue::Addr(to.cloud.protocol)));
             assert_eq!(read.value("gre.key"), Some(&FieldValue::Uint(42)));
             // Without an address to go to there is nothing to be said.
             assert!(compose(&step, &from, None, &env).is_err());
@@ -84,13 +100,17 @@ fn the_daemons_own_configuration_is_one_that_it_takes() {
         nbma: "192.0.2.1".parse().unwrap(),
         protocol: "10.0.0.1".parse().unwrap(),
         priority: 3,
+        cluster: 0,
+        discover: false,
     };
     let plain = station("a", "192.0.2.2", "10.0.0.2");
+    let of = |cloud: Cloud| Station { cloud, ..plain.clone() };
+    let cloud = plain.cloud.clone();
     let nodes = [
         plain.clone(),
-        Station { role: "hub", key: None, unique: false, ..plain.clone() },
-        Station { nhs: vec![server.clone()], auth: Some("it's: #1".to_owned()), ..plain.clone() },
-        Station { mode: "p2p", nhs: vec![server], ..plain },
+        Station { role: "hub", ..of(Cloud { key: None, unique: false, ..cloud.clone() }) },
+        of(Cloud { nhs: vec![server.clone()], auth: Some("it's: #1".to_owned()), ..cloud.clone() }),
+        of(Cloud { mode: "p2p", nhs: vec![server], ..cloud }),
         station("six", "2001:db8::2", "fd00::2"),
     ];
     for node in nodes {

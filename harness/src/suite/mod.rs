@@ -41,6 +41,7 @@ pub use step::{
     WaitStep, flatten,
 };
 pub use topology::{
-    Binding, Cidr, IpsecDecl, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Percent, Role, Topology, TunnelMode,
+    Binding, Cidr, ClusterDecl, IpsecDecl, LinkDecl, LinkEnd, MapDecl, MulticastDecl, NhrpDecl, NhsDecl, NodeDecl,
+    Percent, Profile, Role, RouteDecl, Station, Topology, TunnelDecl, TunnelMode,
 };
 pub use value::{FieldMatch, FieldValue, Matcher, Row, Value};

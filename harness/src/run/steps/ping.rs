@@ -20,7 +20,7 @@ pub(super) fn ping<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ping: &Pi
         PingTarget::Addr(address) => *address,
         PingTarget::Node(node) => {
             let station = run.stations.get(node).ok_or_else(|| broken(format!("`{node}` has no address")))?;
-            station.protocol
+            station.cloud.protocol
         }
     };
     let patience = run.bound(ping.within.as_ref());

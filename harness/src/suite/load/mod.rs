@@ -2,6 +2,7 @@
 
 mod case;
 mod matcher;
+mod node;
 mod packet;
 mod reader;
 mod scope;

@@ -5,12 +5,9 @@ use std::net::IpAddr;
 
 use super::reader::{Map, Reader};
 use crate::suite::diagnostic::{Diagnostic, suggest};
-use crate::suite::duration::DurationExpr;
 use crate::suite::model::WorldKind;
-use crate::suite::span::{Span, Spanned};
-use crate::suite::topology::{
-    Binding, IpsecDecl, LinkDecl, LinkEnd, NhrpDecl, NhsDecl, NodeDecl, Role, Topology, TunnelMode,
-};
+use crate::suite::span::Span;
+use crate::suite::topology::{Binding, LinkDecl, LinkEnd, NodeDecl, Topology};
 use crate::suite::tree::{Entry, Kind, Node};
 use crate::suite::vocabulary;
 
@@ -125,151 +122,9 @@ impl Reader {
         topology.nodes = nodes.or_else(|| (!map.has("nodes")).then(Default::default))?;
         topology.links = links.or_else(|| (!map.has("links")).then(Vec::new))?;
         self.attach(&mut topology);
+        self.check_nodes(&topology);
         self.check_links(&topology);
         Some(topology)
-    }
-
-    fn node(&mut self, entry: &Entry) -> Option<NodeDecl> {
-        let (name, span) = (&entry.key.value, &entry.key.span);
-        self.declared_name(name, span);
-        let map = self.map(&entry.value, &vocabulary::NODE)?;
-        let role = self.read(&map, "role", Self::role);
-        let bind = self.read(&map, "bind", Self::binding);
-        let scripted = self.read(&map, "scripted", Self::bool).unwrap_or(false);
-        let nbma = self.read(&map, "nbma", Self::addr);
-        let tunnel = self.read(&map, "tunnel", Self::cidr);
-        let key = self.read(&map, "key", Self::gre_key).flatten();
-        let mode = self.read(&map, "mode", |r, node| r.word(node, vocabulary::MODES));
-        let nhs = self.read(&map, "nhs", |r, node| {
-            let items = r.list(node, "a list of next-hop servers")?;
-            let read: Vec<_> = items.iter().map(|item| r.nhs(item, name)).collect();
-            read.into_iter().collect::<Option<Vec<_>>>()
-        });
-        let nhrp = self.read(&map, "nhrp", Self::nhrp).unwrap_or_default();
-        let ipsec = self.read(&map, "ipsec", Self::ipsec);
-        let mtu = self.read(&map, "mtu", |r, node| r.int(node, 65_535)).and_then(|mtu| u32::try_from(mtu).ok());
-
-        let mut needs = vec!["role", "nbma"];
-        let router = matches!(role, Some(Role::Hub | Role::Spoke));
-        if router {
-            needs.push("tunnel");
-        }
-        for key in needs.into_iter().filter(|key| !map.has(key)) {
-            let what = format!("`{key}` is missing in the node `{name}`");
-            self.complain(Diagnostic::new("suite::missing_key", span, what, format!("has no `{key}`")));
-        }
-        if router && !scripted && !map.has("bind") {
-            let what = format!("nobody plays `{name}`");
-            let help = "say `bind: subject` (what is under test), `bind: peer` (the other side) or `scripted: true`";
-            self.complain(Diagnostic::new("suite::binding", span, what, "neither bound nor scripted").with_help(help));
-        }
-        if scripted && bind.is_some() {
-            let what = format!("`{name}` is played twice");
-            let help = "the harness plays scripted nodes itself; leave `bind` or `scripted` out";
-            self.complain(Diagnostic::new("suite::binding", span, what, "bound and scripted").with_help(help));
-        }
-        let mode = if mode == Some("p2p") { TunnelMode::PointToPoint } else { TunnelMode::Multipoint };
-        let (nhs, span) = (nhs.unwrap_or_default(), span.clone());
-        Some(NodeDecl { role: role?, bind, scripted, nbma: nbma?, tunnel, key, mode, nhs, nhrp, ipsec, mtu, span })
-    }
-
-    /// Nodes and links are named in ids, files and host names.
-    fn declared_name(&mut self, name: &str, span: &Span) {
-        let good = name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
-            && name.len() <= 32;
-        if !good {
-            let what = format!("`{name}` is no name for a node or link");
-            let help = "a letter, then letters, digits, hyphens and underscores, 32 at most";
-            self.complain(Diagnostic::new("suite::name", span, what, "not a name").with_help(help));
-        }
-    }
-
-    fn role(&mut self, node: &Node) -> Option<Role> {
-        let word = self.word(node, vocabulary::ROLES)?;
-        [Role::Hub, Role::Spoke, Role::Host, Role::Nat, Role::Observer].into_iter().find(|role| role.name() == word)
-    }
-
-    fn binding(&mut self, node: &Node) -> Option<Binding> {
-        Some(match self.text(node)?.as_str() {
-            "subject" => Binding::Subject,
-            "peer" => Binding::Peer,
-            "reference" => Binding::Reference,
-            other => Binding::Impl(Spanned::new(other.to_owned(), node.span.clone())),
-        })
-    }
-
-    /// `none` or a number.
-    pub(super) fn gre_key(&mut self, node: &Node) -> Option<Option<u32>> {
-        if node.as_scalar() == Some(("none", true)) {
-            return Some(None);
-        }
-        self.int32(node).map(Some)
-    }
-
-    fn nhs(&mut self, node: &Node, client: &str) -> Option<NhsDecl> {
-        let map = self.map(node, &vocabulary::NHS)?;
-        let server = self.read(&map, "node", Self::node_ref);
-        let priority = self.read(&map, "priority", Self::int32).unwrap_or(0);
-        if server.as_deref() == Some(client) {
-            let what = format!("`{client}` can not be its own next-hop server");
-            self.complain(Diagnostic::new("suite::topology", map.span, what, "itself"));
-        }
-        Some(NhsDecl { node: server?, priority })
-    }
-
-    fn nhrp(&mut self, node: &Node) -> Option<NhrpDecl> {
-        let map = self.map(node, &vocabulary::NHRP)?;
-        let auth = self.read(&map, "auth", |r, node| {
-            // A case has to be able to take away what the suite gave.
-            if node.as_scalar() == Some(("none", true)) {
-                return None;
-            }
-            let text = r.text(node)?;
-            if text.len() > 8 {
-                let what = format!("an authentication string has 8 octets at most, this one {}", text.len());
-                r.complain(Diagnostic::new("suite::range", &node.span, what, "too long"));
-                return None;
-            }
-            Some(text)
-        });
-        Some(NhrpDecl {
-            hold: self.read(&map, "hold", Self::duration),
-            auth,
-            network_id: self.read(&map, "network_id", Self::int32),
-            unique: self.read(&map, "unique", Self::bool).unwrap_or(true),
-        })
-    }
-
-    fn ipsec(&mut self, node: &Node) -> Option<IpsecDecl> {
-        let map = self.map(node, &vocabulary::IPSEC)?;
-        let psk = self.read(&map, "psk", Self::text);
-        if !map.has("psk") {
-            let what = "`ipsec` has no pre-shared key";
-            let label = "nothing to authenticate with";
-            self.complain(
-                Diagnostic::new("suite::missing_key", &node.span, what, label).with_help("say `psk: SECRET`"),
-            );
-        }
-        let ike_rekey = self.read(&map, "ike_rekey", Self::lifetime);
-        let child_rekey = self.read(&map, "child_rekey", Self::lifetime);
-        let dpd = self.read(&map, "dpd", Self::lifetime);
-        Some(IpsecDecl { psk: psk?, ike_rekey, child_rekey, dpd })
-    }
-
-    /// A time after which a daemon does something: they all count whole seconds, and nought means never to them.
-    fn lifetime(&mut self, node: &Node) -> Option<DurationExpr> {
-        let expr = self.duration(node)?;
-        let value = self.resolve(node, &expr)?;
-        if value.subsec_nanos() != 0 || value.is_zero() {
-            let what = "lifetimes are whole seconds, 1s or more";
-            let label = format!("{} here", crate::suite::duration::show(value));
-            self.complain(
-                Diagnostic::new("suite::range", &node.span, what, label).with_help("leave the key out for never"),
-            );
-            return None;
-        }
-        Some(expr)
     }
 
     fn link(&mut self, node: &Node) -> Option<LinkDecl> {

@@ -7,7 +7,7 @@ mod steps;
 
 use super::model::{ClockKind, Level, VerdictOnFail, WorldKind};
 use super::packet::Fix;
-use super::topology::Role;
+use super::topology::{Profile, Role};
 pub(crate) use steps::*;
 
 /// A mapping with a fixed set of keys.
@@ -104,10 +104,13 @@ pub(crate) const ROLES: &[&str] =
 pub(crate) const LEVELS: &[&str] = &[Level::Must.name(), Level::Should.name(), Level::May.name(), Level::Goal.name()];
 pub(crate) const KEYWORDS: &[&str] = &["upper", "lower"];
 pub(crate) const MODES: &[&str] = &["multipoint", "p2p"];
+pub(crate) const PROFILES: &[&str] = &[Profile::Rfc2332.name(), Profile::Dmvpn.name()];
 pub(crate) const VERDICTS: &[&str] =
     &[VerdictOnFail::Fail.name(), VerdictOnFail::Warn.name(), VerdictOnFail::Info.name()];
 pub(crate) const FIXES: &[&str] = &[Fix::Checksum.name(), Fix::Pktsz.name(), Fix::Extoff.name()];
 
+/// A node or an address.
+const STATION: Kind = Kind::Either(&[Kind::Name, Kind::Addr]);
 const WORLD_LIST: Kind = Kind::OneOrMany(&Kind::Words(WORLDS));
 const NAMES: Kind = Kind::OneOrMany(&Kind::Name);
 const PARAMS: Kind = Kind::Dict(&Kind::Scalar);
@@ -187,9 +190,46 @@ pub(crate) static NODE: Shape = Shape {
         may("key", KEY, "GRE key."),
         may("mode", Kind::Words(MODES), "Kind of tunnel."),
         may("nhs", Kind::List(&Kind::Map(&NHS)), "Next-hop servers."),
+        may("maps", Kind::List(&Kind::Map(&MAP)), "Static bindings."),
         may("nhrp", Kind::Map(&NHRP), "NHRP parameters."),
-        may("ipsec", Kind::Map(&IPSEC), "How its tunnel is protected; GRE in clear if left out."),
         may("mtu", Kind::Int, "MTU of the tunnel."),
+        may("tunnels", Kind::List(&Kind::Map(&TUNNEL)), "Further tunnels over the same NBMA address."),
+        may("lan", Kind::List(&Kind::Cidr), "Networks attached outside all tunnels, as the node's own address there."),
+        may("routes", Kind::List(&Kind::Map(&ROUTE)), "What leads where beyond the networks that it is in."),
+        may("ipsec", Kind::Map(&IPSEC), "How its tunnel is protected; GRE in clear if left out."),
+    ],
+};
+
+pub(crate) static TUNNEL: Shape = Shape {
+    name: "tunnel",
+    doc: "One more tunnel of a node, by the keys that the node has for its first.",
+    keys: &[
+        must("tunnel", Kind::Cidr, "Address in the tunnel, with prefix length."),
+        may("key", KEY, "GRE key."),
+        may("mode", Kind::Words(MODES), "Kind of tunnel."),
+        may("nhs", Kind::List(&Kind::Map(&NHS)), "Next-hop servers."),
+        may("maps", Kind::List(&Kind::Map(&MAP)), "Static bindings."),
+        may("nhrp", Kind::Map(&NHRP), "NHRP parameters."),
+        may("mtu", Kind::Int, "MTU of the tunnel."),
+    ],
+};
+
+pub(crate) static ROUTE: Shape = Shape {
+    name: "route",
+    doc: "A route of a node.",
+    keys: &[
+        must("to", Kind::Cidr, "The network."),
+        must("via", STATION, "The next hop: a node, at its address in the tunnel, or an address."),
+    ],
+};
+
+pub(crate) static MAP: Shape = Shape {
+    name: "map",
+    doc: "A static binding: `node`, or `protocol` and `nbma`.",
+    keys: &[
+        may("node", Kind::Name, "The node that is meant."),
+        may("protocol", Kind::Addr, "Protocol address."),
+        may("nbma", Kind::Addr, "NBMA address."),
     ],
 };
 
@@ -199,6 +239,8 @@ pub(crate) static NHS: Shape = Shape {
     keys: &[
         must("node", Kind::Name, "The node that is it."),
         may("priority", Kind::Int, "Lower is preferred; 0 if left out."),
+        may("cluster", Kind::Int, "The cluster that it belongs to; 0 if left out."),
+        may("discover", Kind::True, "The client does not know the server's protocol address."),
     ],
 };
 
@@ -210,6 +252,27 @@ pub(crate) static NHRP: Shape = Shape {
         may("auth", Kind::Either(&[Kind::Text, Kind::Words(&["none"])]), "Cisco authentication string, 1 to 8 octets."),
         may("network_id", Kind::Int, "Network id, local to the node."),
         may("unique", Kind::Bool, "Registers with the U bit; true if left out."),
+        may("profile", Kind::Words(PROFILES), "Which reading it follows: rfc2332, or dmvpn (if left out)."),
+        may("redirect", Kind::Bool, "Sends Traffic Indications; a hub does if nothing is said."),
+        may("shortcut", Kind::Bool, "Acts upon Traffic Indications; a spoke does if nothing is said."),
+        may("answers", Kind::Bool, "Answers Resolution Requests; true if left out. If not, with code 4."),
+        may("resolution_hold", Kind::Duration, "Holding time of its answers about prefixes; `hold` if left out."),
+        may(
+            "multicast",
+            Kind::List(&STATION),
+            "Who gets copies of multicast packets: dynamic (who registered), nhs (its servers), nodes, NBMA addresses.",
+        ),
+        may("clusters", Kind::List(&Kind::Map(&CLUSTER)), "Clusters of servers of which some are used at a time."),
+        may("fallback", Kind::Duration, "How long a better server must be back before it is preferred again."),
+    ],
+};
+
+pub(crate) static CLUSTER: Shape = Shape {
+    name: "cluster",
+    doc: "A cluster of servers.",
+    keys: &[
+        must("id", Kind::Int, "Its number, as in `nhs`."),
+        must("max", Kind::Int, "How many of it are registered with at a time."),
     ],
 };
 
@@ -281,8 +344,12 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &TOLERANCE,
     &TOPOLOGY,
     &NODE,
+    &TUNNEL,
+    &ROUTE,
+    &MAP,
     &NHS,
     &NHRP,
+    &CLUSTER,
     &IPSEC,
     &LINK,
     &CASE,
