@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod expect;
 pub mod images;
+pub mod mutate;
 pub mod place;
 pub mod progress;
 pub mod prune;

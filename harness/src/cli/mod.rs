@@ -10,6 +10,7 @@ mod explain;
 mod images;
 mod infra;
 mod list;
+mod mutate;
 mod real;
 mod run;
 mod shell;
@@ -70,6 +71,8 @@ enum Command {
     Up(up::UpArgs),
     /// A terminal, or one command, in a router of a topology that is up.
     Shell(shell::ShellArgs),
+    /// Run the simulated suites against peers with one deliberate fault each, and say which faults no case notices.
+    Mutate(mutate::MutateArgs),
     /// List cases, with worlds, level and tags.
     List(list::ListArgs),
     /// Say what a case does, step by step, and which sentence it stands on.
@@ -119,6 +122,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Run(args) => run::run(args, place, cli.color),
         Command::Up(args) => up::run(args, place, cli.color),
         Command::Shell(args) => shell::run(args),
+        Command::Mutate(args) => mutate::run(args, place),
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),

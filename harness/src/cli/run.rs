@@ -181,7 +181,7 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         reporter: &reporter,
         evidence: evidence.as_ref(),
         keep: args.keep,
-        settings: Settings { seed, timeout_scale: args.timeout_scale },
+        settings: Settings { seed, timeout_scale: args.timeout_scale, fault: None },
         divergences: &divergences,
         interrupted: Arc::clone(&interrupted),
         jobs: args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),

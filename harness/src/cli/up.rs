@@ -139,7 +139,7 @@ pub(super) fn run(args: &UpArgs, place: super::Place<'_>, color: ColorChoice) ->
         door: driver.sessions().map(|sessions| (reserved, residents, sessions)),
         desk: None,
     };
-    let settings = Settings { seed: args.seed, timeout_scale: 1.0 };
+    let settings = Settings { seed: args.seed, timeout_scale: 1.0, fault: None };
     let result = up(&cell, driver.as_mut(), settings, Some(&evidence), args.length, &mut show);
     let ready = show.ready;
     drop(show);

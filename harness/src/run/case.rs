@@ -11,8 +11,9 @@ use super::nodes::Station;
 use super::steps;
 use crate::agent::EXECUTABLE;
 use crate::expect::Env;
+use crate::mutate::Fault;
 use crate::subject::{Implementation, Release, Subject, render};
-use crate::suite::{Case, Span, Spanned, Step, Suite, VerdictOnFail};
+use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail};
 use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict};
 use crate::world::fabric::{InProcess, Player};
 use crate::world::link::{Impairment, Share};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub seed: u64,
     /// Multiplies upper bounds of waits in real time; lower bounds never.
     pub timeout_scale: f64,
+    /// The fault that built-in peers have which play the subject.
+    pub fault: Option<&'static Fault>,
 }
 
 /// Why the steps of a case ended early.
@@ -135,7 +138,8 @@ impl<'a> CaseRun<'a> {
                 None => Player::Scripted,
                 Some(Subject::BuiltIn) => {
                     let seed = settings.seed.wrapping_add(index as u64);
-                    Player::Node(Box::new(InProcess::new(station.peer_config(), seed)))
+                    let fault = settings.fault.filter(|_| node.bind == Some(Binding::Subject));
+                    Player::Node(Box::new(InProcess::new(station.peer_config(), seed, fault)))
                 }
                 Some(Subject::Router(implementation, release)) => {
                     let (implementation, release) = (Arc::clone(implementation), release.clone());

@@ -216,15 +216,7 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
     let begin = driver.now();
     let (epoch, name, is_virtual) =
         (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let run = CaseRun::new(cell.suite, cell.case, &cell.cast, context.settings, driver)?;
-        Ok::<Leavings, LabError>(run.run())
-    }));
-    let (verdict, leavings) = match outcome {
-        Ok(Ok(leavings)) => (leavings.verdict.clone(), Some(leavings)),
-        Ok(Err(error)) => (not_run(&error), None),
-        Err(panic) => (Verdict::error(cause::PANIC, format!("the harness panicked: {}", words_of(&*panic))), None),
-    };
+    let (verdict, leavings) = attempt(cell, context.settings, driver);
     let verdict = match &cell.cast.subject {
         subject @ Subject::Router(..) => {
             divergence::apply(verdict, &cell.id(), subject.name(), subject.version(), context.divergences)
@@ -250,6 +242,25 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
         }
     }
     result
+}
+
+/// Plays a cell: the verdict, and what the case leaves if it could begin.
+fn attempt(cell: &Cell<'_>, settings: Settings, driver: &mut dyn Driver) -> (Verdict, Option<Leavings>) {
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let run = CaseRun::new(cell.suite, cell.case, &cell.cast, settings, driver)?;
+        Ok::<Leavings, LabError>(run.run())
+    }));
+    match outcome {
+        Ok(Ok(leavings)) => (leavings.verdict.clone(), Some(leavings)),
+        Ok(Err(error)) => (not_run(&error), None),
+        Err(panic) => (Verdict::error(cause::PANIC, format!("the harness panicked: {}", words_of(&*panic))), None),
+    }
+}
+
+/// The verdict on a simulated cell, and nothing else: no progress, no evidence.
+pub fn trial(cell: &Cell<'_>, settings: Settings, interrupted: &Arc<AtomicBool>) -> Verdict {
+    let mut driver = Sim::new(cell.epoch_ns(), Arc::clone(interrupted));
+    attempt(cell, settings, &mut driver).0
 }
 
 /// The verdict on a case that could not even begin.

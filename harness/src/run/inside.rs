@@ -118,7 +118,7 @@ fn run(folder: &Path) -> Result<(), String> {
         reporter: &reporter,
         evidence: evidence.as_ref(),
         keep: job.keep,
-        settings: Settings { seed: job.seed, timeout_scale: job.timeout_scale },
+        settings: Settings { seed: job.seed, timeout_scale: job.timeout_scale, fault: None },
         divergences: &divergences,
         interrupted: Arc::default(),
         jobs: 1,

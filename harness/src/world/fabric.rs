@@ -13,7 +13,7 @@ use std::time::Duration;
 use dmvpn_core::buf::{PacketBuf, TxBatch};
 use dmvpn_core::config::Config;
 use dmvpn_core::entropy::SeededEntropy;
-use dmvpn_core::io::{Command, Output, Reply, Transmit};
+use dmvpn_core::io::{Command, Output, Reply, Transmit, Underlay};
 use dmvpn_core::node::Node;
 use dmvpn_core::time::Instant;
 
@@ -21,6 +21,8 @@ use super::LabError;
 use super::link::{Fate, Impairment, LinkModel};
 use super::outer;
 use super::timeline::{Packet, Timeline, What};
+use crate::mutate::Fault;
+use crate::mutate::shim::Shim;
 
 /// A station of the fabric: its position in the order of declaration.
 pub type StationId = usize;
@@ -40,15 +42,18 @@ pub enum Player {
 pub struct InProcess {
     config: Config,
     seed: u64,
+    /// The fault that this peer has, and that fault at work.
+    fault: Option<&'static Fault>,
+    shim: Option<Shim>,
     starts: u64,
     node: Option<Node>,
     next_ip_id: u16,
 }
 
 impl InProcess {
-    /// A peer that is not running yet.
-    pub fn new(config: Config, seed: u64) -> Self {
-        Self { config, seed, starts: 0, node: None, next_ip_id: 1 }
+    /// A peer that is not running yet; with a fault, if it is a mutant.
+    pub fn new(config: Config, seed: u64, fault: Option<&'static Fault>) -> Self {
+        Self { config, seed, fault, shim: None, starts: 0, node: None, next_ip_id: 1 }
     }
 }
 
@@ -167,7 +172,9 @@ impl Fabric {
             // Each start has its own draws, and the same ones in every run.
             let entropy = SeededEntropy::new(process.seed.wrapping_add(process.starts));
             process.starts += 1;
-            let node = Node::new(process.config.clone(), Box::new(entropy), now)
+            let mut config = process.config.clone();
+            process.shim = process.fault.and_then(|fault| Shim::new(fault, &mut config));
+            let node = Node::new(config, Box::new(entropy), now)
                 .map_err(|error| LabError::internal(format!("node `{}` can not be built: {error}", station.name)))?;
             process.node = Some(node);
         }
@@ -318,19 +325,29 @@ impl Fabric {
             Player::Scripted => {}
             Player::Outside => self.outbound.push(Outbound { to, octets }),
             Player::Node(process) => {
-                let Some(node) = &mut process.node else { return };
                 let Some((underlay, payload)) = outer::decapsulate(&octets) else { return };
-                let mut batch = TxBatch::default();
-                let verdict = node.underlay(now, underlay, PacketBuf::with_headroom(0, payload), &mut batch);
-                if let dmvpn_core::io::Verdict::Dropped(reason) = verdict {
-                    self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
+                let mut payload = payload.to_vec();
+                let copies = process.shim.as_mut().map_or(1, |shim| shim.receive(&mut payload));
+                for _ in 0..copies {
+                    self.deliver(to, now, underlay, &payload);
                 }
-                for transmit in batch.drain() {
-                    self.emit(to, now, &transmit);
-                }
-                self.drain(to, now);
             }
         }
+    }
+
+    /// Hands the payload of a packet to an in-process peer.
+    fn deliver(&mut self, to: StationId, now: Instant, underlay: Underlay, payload: &[u8]) {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(to) else { return };
+        let Some(node) = &mut process.node else { return };
+        let mut batch = TxBatch::default();
+        let verdict = node.underlay(now, underlay, PacketBuf::with_headroom(0, payload), &mut batch);
+        if let dmvpn_core::io::Verdict::Dropped(reason) = verdict {
+            self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
+        }
+        for transmit in batch.drain() {
+            self.emit(to, now, transmit);
+        }
+        self.drain(to, now);
     }
 
     /// Takes everything that an in-process peer has to say.
@@ -338,20 +355,23 @@ impl Fabric {
         loop {
             let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
             match process.node.as_mut().and_then(Node::poll_output) {
-                Some(Output::Transmit(transmit)) => self.emit(id, now, &transmit),
+                Some(Output::Transmit(transmit)) => self.emit(id, now, transmit),
                 Some(Output::Event(event)) => self.event(id, now, event.to_string()),
                 None => return,
             }
         }
     }
 
-    fn emit(&mut self, id: StationId, now: Instant, transmit: &Transmit) {
+    fn emit(&mut self, id: StationId, now: Instant, mut transmit: Transmit) {
         let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
-        let ip_id = process.next_ip_id;
-        process.next_ip_id = ip_id.wrapping_add(1);
-        match outer::encapsulate(transmit, ip_id) {
-            Some(octets) => drop(self.transmit(id, now, octets)),
-            None => self.event(id, now, "a packet that IP can not carry was not sent".to_owned()),
+        let copies = process.shim.as_mut().map_or(1, |shim| shim.send(&mut transmit));
+        let first_id = process.next_ip_id;
+        process.next_ip_id = first_id.wrapping_add(1);
+        for _ in 0..copies {
+            match outer::encapsulate(&transmit, first_id) {
+                Some(octets) => drop(self.transmit(id, now, octets)),
+                None => self.event(id, now, "a packet that IP can not carry was not sent".to_owned()),
+            }
         }
     }
 }
