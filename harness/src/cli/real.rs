@@ -119,8 +119,8 @@ impl RealWorld {
         let mut roots = BTreeMap::new();
         let kernel = infra::block_on(async {
             let kernel = store.kernel(reporter.progress()).await?;
-            for (_, player) in to_run().flat_map(|cell| cell.cast.players()) {
-                let Subject::Router(implementation, release) = player else { continue };
+            for router in to_run().flat_map(|cell| cell.cast.routers()) {
+                let Subject::Router(implementation, release) = router else { continue };
                 let name = format!("{}:{}", implementation.image.recipe, release.version);
                 let Entry::Vacant(entry) = roots.entry(name) else { continue };
                 let wanted = infra::wanted(&implementation.image.recipe, release);

@@ -126,7 +126,7 @@ pub(super) fn run(args: &UpArgs, place: super::Place<'_>, color: ColorChoice) ->
     let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
         .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
     let mut routers = ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));
-    let mut driver = routers.lab(&routers_of(&cell))?;
+    let mut driver = routers.lab(&cell.cast.routers().into_iter().cloned().collect::<Vec<_>>())?;
     let evidence = evidence(args, &cell, routers.facts(), redactor.clone())?;
     let residents = residents(&cell);
     let mut show = Show {
@@ -187,16 +187,6 @@ fn pick<'s>(suites: &'s [Suite], id: Option<&str>) -> Result<Pick<'s>, Trouble> 
     let plain = selection.iter().find(|pick| pick.case.topology.is_none());
     // A selection, and a suite, has at least one case.
     plain.or(selection.first()).copied().ok_or_else(|| Trouble::Usage(miette::miette!("there is no case")))
-}
-
-fn routers_of(cell: &Cell<'_>) -> Vec<Subject> {
-    let mut routers: Vec<Subject> = Vec::new();
-    for (_, player) in cell.cast.players().filter(|(_, player)| matches!(player, Subject::Router(..))) {
-        if !routers.contains(player) {
-            routers.push(player.clone());
-        }
-    }
-    routers
 }
 
 fn residents(cell: &Cell<'_>) -> BTreeMap<String, Resident> {

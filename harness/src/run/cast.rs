@@ -68,10 +68,20 @@ impl Cast {
         self.players.iter().map(|(node, player)| (node.as_str(), player))
     }
 
+    /// The routers that play, each once however many nodes it plays.
+    pub fn routers(&self) -> Vec<&Subject> {
+        let mut routers: Vec<&Subject> = Vec::new();
+        for player in self.players.values().filter(|player| matches!(player, Subject::Router(..))) {
+            if !routers.contains(&player) {
+                routers.push(player);
+            }
+        }
+        routers
+    }
+
     /// Where this can be played: among real routers if any node is one.
     pub fn world(&self) -> WorldKind {
-        let outside = self.players.values().any(|player| matches!(player, Subject::Router(..)));
-        if outside { WorldKind::Real } else { WorldKind::Sim }
+        if self.routers().is_empty() { WorldKind::Sim } else { WorldKind::Real }
     }
 
     /// Whether who is judged depends on `--subject`.

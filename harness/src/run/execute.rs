@@ -201,9 +201,9 @@ pub(super) fn judged(cell: &Cell<'_>, context: &Context<'_>, error: Option<&LabE
 fn routers_of(cells: &[Cell<'_>], key: &LabKey<'_>) -> Vec<Subject> {
     let mut routers: Vec<Subject> = Vec::new();
     let sharing = cells.iter().filter(|cell| cell.known.is_none() && cell.lab_key() == *key);
-    for (_, player) in sharing.flat_map(|cell| cell.cast.players()) {
-        if matches!(player, Subject::Router(..)) && !routers.contains(player) {
-            routers.push(player.clone());
+    for router in sharing.flat_map(|cell| cell.cast.routers()) {
+        if !routers.contains(router) {
+            routers.push(router.clone());
         }
     }
     routers
