@@ -33,7 +33,6 @@ use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Ve
   cargo lab run nhrp --subject frr:8.4.4,frr:10.3 --format junit=report.xml --deny-skips
   cargo lab run nhrp/registration --subject frr:10.3 --peer frr:8.4.4
   cargo lab run nhrp/registration --subject frr:10.3 --driver guest,container
-  cargo lab run nhrp --subject frr:10.3 --peer frr:8.4.4
   NO_COLOR=1 cargo lab run --format json > results.json")]
 pub(super) struct RunArgs {
     #[command(flatten)]
