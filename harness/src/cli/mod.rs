@@ -16,14 +16,17 @@ mod run;
 mod shell;
 mod up;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::report::ColorChoice;
 use crate::suite::{self, Suite};
+use crate::verdict::{RunResult, SCHEMA};
 use crate::world::LabError;
 
 /// Interoperability test harness and packet lab for DMVPN.
@@ -177,6 +180,26 @@ fn mistakes(diagnostics: Vec<suite::Diagnostic>) -> Trouble {
         help = "`cargo lab check` says the same without running anything",
         "{several} mistake(s) in the suites"
     ))
+}
+
+/// The record of a run that begins now, before any case, and the name of its folder of evidence.
+fn begin(seed: u64, environment: BTreeMap<String, String>) -> (RunResult, String) {
+    let now = jiff::Timestamp::now();
+    let head = RunResult {
+        schema: SCHEMA,
+        command: std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect(),
+        harness_version: env!("CARGO_PKG_VERSION").to_owned(),
+        began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        wall: Duration::ZERO,
+        seed,
+        environment,
+        cases: Vec::new(),
+        evidence_dir: None,
+        interrupted: None,
+        problems: Vec::new(),
+        regressions: Vec::new(),
+    };
+    (head, now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string())
 }
 
 /// Where to look for suites and everything else, as the user says.

@@ -145,36 +145,19 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     let interrupted = Arc::new(AtomicBool::new(false));
     let signal = watch_signals(Arc::clone(&interrupted));
 
-    let mut secrets: Vec<String> = suites.iter().flat_map(secrets_of).collect();
-    secrets.sort();
-    secrets.dedup();
-    let redactor = Redactor::new(secrets);
+    let redactor = Redactor::new(suites.iter().flat_map(secrets_of).collect());
     let options = Options { formats: args.format.clone(), verbosity: Verbosity::from_flags(args.quiet, args.verbose) };
     let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
         .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
-    let now = jiff::Timestamp::now();
+    let seed = args.seed.or_else(|| suites.iter().find_map(|suite| suite.seed)).unwrap_or(1);
+    let (mut result, name) = super::begin(seed, environment(&plan.cells));
     let evidence = if args.keep == Keep::Never {
         None
     } else {
-        let name = now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
         let run = Run::create(&args.out, &name, redactor).map_err(|error| infra::file_trouble(&error))?;
         Some(run)
     };
-    let seed = args.seed.or_else(|| suites.iter().find_map(|suite| suite.seed)).unwrap_or(1);
-    let mut result = RunResult {
-        schema: SCHEMA,
-        command: std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect(),
-        harness_version: env!("CARGO_PKG_VERSION").to_owned(),
-        began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        wall: began.elapsed(),
-        seed,
-        environment: environment(&plan.cells),
-        cases: Vec::new(),
-        evidence_dir: evidence.as_ref().map(|run| run.path().to_owned()),
-        interrupted: None,
-        problems: Vec::new(),
-        regressions: Vec::new(),
-    };
+    result.evidence_dir = evidence.as_ref().map(|run| run.path().to_owned());
     let mut context = Context {
         way: None,
         reporter: &reporter,

@@ -28,7 +28,6 @@ use crate::shell::{Place, Reserved};
 use crate::subject::{self, Subject};
 use crate::suite::select::{Pick, select};
 use crate::suite::{DurationExpr, Params, Role, Suite, Topology};
-use crate::verdict::{RunResult, SCHEMA};
 use crate::world::LabError;
 use crate::world::real::Routers;
 use crate::world::real::sessions::Sessions;
@@ -239,24 +238,10 @@ fn evidence(
     facts: BTreeMap<String, String>,
     redactor: Redactor,
 ) -> Result<Run, Trouble> {
-    let now = jiff::Timestamp::now();
     let mut environment = environment(std::slice::from_ref(cell));
     environment.extend(facts);
-    let head = RunResult {
-        schema: SCHEMA,
-        command: std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect(),
-        harness_version: env!("CARGO_PKG_VERSION").to_owned(),
-        began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        wall: Duration::ZERO,
-        seed: args.seed,
-        environment,
-        cases: Vec::new(),
-        evidence_dir: None,
-        interrupted: None,
-        problems: Vec::new(),
-        regressions: Vec::new(),
-    };
-    let run = Run::create(&args.out, &now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string(), redactor);
+    let (head, name) = super::begin(args.seed, environment);
+    let run = Run::create(&args.out, &name, redactor);
     let run = run.and_then(|run| run.write_run(&head).map(|()| run));
     run.map_err(|error| infra::file_trouble(&error))
 }
