@@ -14,6 +14,7 @@ pub mod place;
 pub mod progress;
 pub mod prune;
 pub mod report;
+pub mod requirement;
 pub mod run;
 #[cfg(test)]
 mod shared_writer;

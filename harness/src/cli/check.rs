@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::{Place, Trouble, root, suites};
+use crate::requirement::Catalogue;
 use crate::run::{cast, divergence};
 use crate::suite::{Step, Suite, flatten};
 use crate::{report, subject, suite};
@@ -25,9 +26,14 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     let root = root(place.root)?;
     let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
-    let unbound = cast::mistakes(&suites, &implementations);
-    if !unbound.is_empty() {
-        return Err(super::mistakes(unbound));
+    let catalogue = Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?;
+    let mistakes = [cast::mistakes(&suites, &implementations), catalogue.mistakes(&suites)].concat();
+    if !mistakes.is_empty() {
+        return Err(super::mistakes(mistakes));
+    }
+    let missing = catalogue.missing_tests(&root);
+    for problem in &missing {
+        eprintln!("error: {problem}");
     }
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     let ids: Vec<String> = suites.iter().flat_map(|suite| suite.cases.iter().map(|case| suite.case_id(case))).collect();
@@ -43,14 +49,15 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
         eprintln!("error: {}: there is no implementation `{}`", entry.file.display(), entry.implementation);
     }
     say!(
-        "{} suites, {} cases, {} exec steps, {} implementations, {} divergences",
+        "{} suites, {} cases, {} exec steps, {} implementations, {} divergences, {} requirements",
         suites.len(),
         ids.len(),
         execs(&suites),
         implementations.len(),
-        divergences.len()
+        divergences.len(),
+        catalogue.all().len()
     );
-    Ok(if stale.is_empty() && unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+    Ok(if stale.is_empty() && unknown.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
 /// The escape hatch is counted: each use of it binds a case to a product.
@@ -60,9 +67,12 @@ fn execs(suites: &[Suite]) -> usize {
 }
 
 fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble> {
-    // A file may be checked where there is no checkout; then nobody knows which implementations there are.
-    let implementations = match root(place.root) {
-        Ok(root) => Some(subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?),
+    // A file may be checked where there is no checkout; then nobody knows which implementations and requirements there are.
+    let known = match root(place.root) {
+        Ok(root) => Some((
+            subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?,
+            Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?,
+        )),
         Err(_) if place.root.is_none() => None,
         Err(trouble) => return Err(trouble),
     };
@@ -71,7 +81,10 @@ fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble>
         let diagnostics = match suite::load_tree(path) {
             Ok(suites) => {
                 cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>();
-                implementations.as_ref().map(|known| cast::mistakes(&suites, known)).unwrap_or_default()
+                let mistakes = known.as_ref().map(|(implementations, catalogue)| {
+                    [cast::mistakes(&suites, implementations), catalogue.mistakes(&suites)].concat()
+                });
+                mistakes.unwrap_or_default()
             }
             Err(diagnostics) => diagnostics,
         };

@@ -22,7 +22,7 @@ use super::tree;
 use reader::Reader;
 
 /// Directories below `suites/` that hold something else.
-const NOT_SUITES: &[&str] = &["impls", "divergences", "specs"];
+const NOT_SUITES: &[&str] = &["impls", "divergences", "requirements", "specs"];
 
 /// Reads one suite.
 ///
