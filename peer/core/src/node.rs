@@ -329,6 +329,10 @@ impl Node {
 
     /// Turns what engines want into outputs, until nothing is left.
     fn apply_effects(&mut self) {
+        // Ahead of the messages, so that a shell stores the bound before it sends them.
+        if let Some(below) = self.nhrp.ids_reserved() {
+            self.emit(Event::RequestIdsReserved { below });
+        }
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {

@@ -201,6 +201,13 @@ pub enum Event {
         /// Which tunnel it named.
         tunnel: TunnelId,
     },
+    /// From now on request IDs up to, and without, this one may be on their way: a shell that wants IDs which do not come
+    /// again after a restart (RFC 2332 §5.2.3) stores the number before it sends what comes out next, and passes it as
+    /// [`Config::first_request_id`](crate::config::Config::first_request_id) then.
+    RequestIdsReserved {
+        /// The first one that is not reserved.
+        below: u32,
+    },
     /// The node stopped on command.
     Stopped,
 }
@@ -315,6 +322,7 @@ impl fmt::Display for Event {
             Self::LinkUp { tunnel } => write!(f, "{tunnel}: up"),
             Self::LinkDown { tunnel } => write!(f, "{tunnel}: down"),
             Self::LinkEventIgnored { tunnel } => write!(f, "{tunnel}: link event ignored"),
+            Self::RequestIdsReserved { below } => write!(f, "request ids below {below} reserved"),
             Self::Stopped => f.write_str("node stopped"),
         }
     }

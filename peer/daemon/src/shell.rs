@@ -279,6 +279,7 @@ impl Inner {
             Event::RegistrationSent { .. }
             | Event::RegistrationAnswered { .. }
             | Event::BindingRefreshed { .. }
+            | Event::RequestIdsReserved { .. }
             | Event::ErrorSent { .. } => debug!("{event}"),
             Event::RegistrationAcknowledged { .. }
             | Event::NhsLearned { .. }

@@ -155,6 +155,11 @@ impl Nhrp {
         }
     }
 
+    /// The bound of request IDs that must be stored before what was put out since the last call is sent.
+    pub fn ids_reserved(&mut self) -> Option<u32> {
+        self.ids.newly_reserved()
+    }
+
     /// The bindings, for forwarding decisions and views.
     pub fn cache(&self) -> &Cache {
         &self.cache
