@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::config::{GreMode, Tunnel};
 use crate::ids::TunnelId;
 use crate::nhrp::cache::{BindingKind, Cache};
-use crate::nhrp::registration::Via;
+use crate::nhrp::registration::Registrations;
 
 /// Where a packet for an inner destination goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +30,14 @@ pub enum Adjacency {
 pub struct Fib;
 
 impl Fib {
-    /// The adjacency for `destination` in a tunnel. `servers` are the tunnel's next hop servers.
-    ///
-    /// A server that this node is registered with is preferred over one that it is not, then the lower priority, then
-    /// the order of the configuration: a spoke that has just started may send by way of a server that has not answered
-    /// yet, because its address is configured.
+    /// The adjacency for `destination` in a tunnel.
     pub fn adjacency(
         self,
         id: TunnelId,
         tunnel: &Tunnel,
         destination: IpAddr,
         cache: &Cache,
-        servers: impl Iterator<Item = Via>,
+        registrations: &Registrations,
     ) -> Adjacency {
         if destination == tunnel.address {
             return Adjacency::Receive;
@@ -56,9 +52,9 @@ impl Fib {
         match cache.lookup(id, destination) {
             Some(binding) if binding.kind == BindingKind::Local => Adjacency::Receive,
             Some(binding) => Adjacency::Complete { nbma: binding.nbma },
-            None => servers
-                .min_by_key(|via| (!via.registered, via.priority, via.nhs))
-                .map_or(Adjacency::Incomplete, |via| Adjacency::Complete { nbma: via.nbma }),
+            None => {
+                registrations.preferred(id).map_or(Adjacency::Incomplete, |via| Adjacency::Complete { nbma: via.nbma })
+            }
         }
     }
 }

@@ -1,5 +1,9 @@
 //! GRE tunnels: which tunnel a packet belongs to, and the header of the packets that we send
 //! (RFC 2784, RFC 2890 §2.1; NHRP under protocol type 0x2001 as in every DMVPN).
+//!
+//! Our packets carry neither checksum nor sequence number. Both are accepted: a checksum must be right, and of a sequence
+//! number no notice is taken (GRE-2890-2.2-02 is a SHOULD of those who want order, and a receiver that keeps a number per
+//! sender holds state for whoever knows the key). So nothing is buffered either (GRE-2890-2.2-03).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -163,5 +167,27 @@ mod tests {
         let sent = Gre::encapsulate(&tunnel, ip("192.0.2.9"), EtherType::NHRP, 0xC0, payload);
         assert_eq!(sent.payload, [&KEYED[..], &[1, 2, 3]].concat());
         assert_eq!((sent.src, sent.dst, sent.protocol, sent.ttl), (ip("192.0.2.1"), ip("192.0.2.9"), 47, 255));
+    }
+
+    #[test]
+    fn checksums_and_sequence_numbers_are_accepted_in_any_order() {
+        let gre = Gre::new(&[tunnel(GreMode::Multipoint, Some(1000))]);
+        let payload = [0x45, 1, 2];
+        for (checksum, sequence) in
+            [(true, None), (true, Some(7)), (false, Some(10)), (false, Some(9)), (false, Some(9)), (false, Some(20))]
+        {
+            let repr = gre::Repr { checksum, sequence, ..gre::Repr::new(EtherType::IPV4, Some(1000)) };
+            let mut packet = vec![0; repr.emitted_len() + payload.len()];
+            packet[repr.emitted_len()..].copy_from_slice(&payload);
+            repr.emit(payload.len(), &mut packet).unwrap();
+            let found = gre.decapsulate(ip("192.0.2.9"), ip("192.0.2.1"), &packet).unwrap();
+            // GRE-2890-2-01.
+            assert_eq!(found.header_len, 8 + if checksum { 4 } else { 0 } + if sequence.is_some() { 4 } else { 0 });
+            assert_eq!(packet[found.header_len..], payload);
+            if checksum {
+                packet[found.header_len] ^= 1;
+                assert_eq!(find(&gre, "192.0.2.9", "192.0.2.1", &packet), Err(DropReason::GreChecksum));
+            }
+        }
     }
 }

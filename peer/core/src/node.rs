@@ -56,8 +56,8 @@ impl Node {
         config.validate()?;
         let mut effects = Vec::new();
         let mut nhrp = Nhrp::new(&config, now, &mut effects);
-        for id in (0..).map(TunnelId).take(config.tunnels.len()) {
-            nhrp.link_up(now, id);
+        for (id, tunnel) in (0..).map(TunnelId).zip(&config.tunnels) {
+            nhrp.link_up(now, id, tunnel, &mut effects);
         }
         let rib = Rib::new(&config.tunnels, &config.routes);
         let mut node = Self {
@@ -179,8 +179,7 @@ impl Node {
         }
         self.stats.overlay_in += 1;
         let destination = inner_destination(&packet).ok_or(DropReason::InnerMalformed)?;
-        let ways = self.nhrp.registrations().ways(id);
-        let nbma = match self.fib.adjacency(id, tunnel, destination, self.nhrp.cache(), ways) {
+        let nbma = match self.fib.adjacency(id, tunnel, destination, self.nhrp.cache(), self.nhrp.registrations()) {
             Adjacency::Complete { nbma } => nbma,
             Adjacency::Receive => return Err(DropReason::OwnAddress),
             Adjacency::Incomplete => return Err(DropReason::NoAdjacency),
@@ -237,7 +236,8 @@ impl Node {
                 self.up[at] = true;
                 self.emit(Event::LinkUp { tunnel: id });
                 // CISCO-REG-05: registration starts again when the tunnel comes up.
-                self.nhrp.link_up(self.now, id);
+                self.nhrp.link_up(self.now, id, &self.config.tunnels[at], &mut self.effects);
+                self.apply_effects();
             }
             LinkEvent::Down { .. } if self.up[at] => {
                 self.up[at] = false;

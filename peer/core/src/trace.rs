@@ -59,6 +59,27 @@ pub enum Event {
         /// Its NBMA address.
         nbma: IpAddr,
     },
+    /// A server does not answer any more, or has never answered: traffic and its cluster turn to others.
+    NhsUnanswered {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
+    /// A server of a bounded cluster is registered with from now on.
+    NhsActivated {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
+    /// A server of a bounded cluster is a spare again: enough better ones stand.
+    NhsReleased {
+        /// Which server.
+        nhs: NhsId,
+        /// Its NBMA address.
+        nbma: IpAddr,
+    },
     /// The protocol address of a server became known from its reply.
     NhsLearned {
         /// Which server.
@@ -274,6 +295,9 @@ impl fmt::Display for Event {
             Self::RegistrationLost { nhs, nbma } => {
                 write!(f, "{nhs} ({nbma}): registration lost, holding time ran out")
             }
+            Self::NhsUnanswered { nhs, nbma } => write!(f, "{nhs} ({nbma}): does not answer"),
+            Self::NhsActivated { nhs, nbma } => write!(f, "{nhs} ({nbma}): in use from now on"),
+            Self::NhsReleased { nhs, nbma } => write!(f, "{nhs} ({nbma}): a spare again"),
             Self::NhsLearned { nhs, nbma, protocol } => write!(f, "{nhs} ({nbma}): protocol address is {protocol}"),
             Self::PublicAddress { nhs, nbma: Some(nbma) } => write!(f, "{nhs}: sees us behind NAT as {nbma}"),
             Self::PublicAddress { nhs, nbma: None } => write!(f, "{nhs}: sees us without NAT"),

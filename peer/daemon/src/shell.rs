@@ -273,6 +273,7 @@ impl Inner {
             },
             Event::RegistrationRefused { .. }
             | Event::RegistrationLost { .. }
+            | Event::NhsUnanswered { .. }
             | Event::BindingRefused { .. }
             | Event::ErrorReceived { .. }
             | Event::LinkEventIgnored { .. } => warn!("{event}"),
@@ -282,6 +283,8 @@ impl Inner {
             | Event::RequestIdsReserved { .. }
             | Event::ErrorSent { .. } => debug!("{event}"),
             Event::RegistrationAcknowledged { .. }
+            | Event::NhsActivated { .. }
+            | Event::NhsReleased { .. }
             | Event::NhsLearned { .. }
             | Event::PublicAddress { .. }
             | Event::BindingAdded { .. }

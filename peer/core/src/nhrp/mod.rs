@@ -252,9 +252,9 @@ impl Nhrp {
         }
     }
 
-    /// Registers with all servers of a tunnel, at once.
-    pub fn link_up(&mut self, now: Instant, tunnel: TunnelId) {
-        self.registrations.start(now, tunnel);
+    /// Registers with the servers of a tunnel, at once.
+    pub fn link_up(&mut self, now: Instant, id: TunnelId, tunnel: &Tunnel, out: &mut Vec<Effect>) {
+        self.registrations.start(now, id, tunnel, out);
     }
 
     /// Ends the registrations of a tunnel; nothing is sent for it.
@@ -270,7 +270,7 @@ impl Nhrp {
             self.cache.insert(local, &mut events);
         }
         out.extend(events.into_iter().map(Effect::Event));
-        self.registrations.start(now, id);
+        self.registrations.start(now, id, tunnel, out);
     }
 
     /// Binds a server's address that a registration found out. A server does not get an address that is bound otherwise.
@@ -349,6 +349,8 @@ pub enum Reason {
     Refresh,
     /// A registration's holding time ends without an acknowledgment.
     RegistrationLapse,
+    /// A server that came back has stood long enough to be preferred again.
+    Probation,
 }
 
 /// The octets of a message up to ar$pktsz.

@@ -11,9 +11,12 @@
 //!                        Registered -- a third of the holding time later: Await reply with a new id
 //! ```
 //!
-//! A node stays registered during a refresh, until the holding time of the last acknowledgment runs out.
+//! A node stays registered during a refresh, until the holding time of the last acknowledgment runs out. Which servers of
+//! a cluster are registered with, and which of all of them traffic goes to, is in `choice`.
 
+mod choice;
 mod message;
+mod view;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,59 +34,8 @@ use crate::stats::DropReason;
 use crate::time::{Instant, TimerQueue};
 use crate::trace::{Event, Refusal};
 
-/// Where a client stands with one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NhsState {
-    /// Nothing is sent: the link is down or the node stopped.
-    Idle,
-    /// A request is out, or will be sent again after a refusal; not registered.
-    AwaitReply,
-    /// Registered.
-    Registered,
-    /// Registered, and a refresh is out.
-    Refreshing,
-}
-
-impl NhsState {
-    /// Name in views, in snake case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::AwaitReply => "await_reply",
-            Self::Registered => "registered",
-            Self::Refreshing => "refreshing",
-        }
-    }
-}
-
-/// One next hop server in a view.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NhsRow {
-    /// Which server.
-    pub nhs: NhsId,
-    /// Its NBMA address.
-    pub nbma: IpAddr,
-    /// Its protocol address, configured or learned.
-    pub protocol: Option<IpAddr>,
-    /// Configured priority, lower is preferred.
-    pub priority: u8,
-    /// Where we stand.
-    pub state: NhsState,
-    /// Whether we are registered there.
-    pub registered: bool,
-    /// Request ID that waits for a reply.
-    pub request_id: Option<u32>,
-    /// Transmissions since the last success.
-    pub attempts: u32,
-    /// When the next request is due.
-    pub next_at: Option<Instant>,
-    /// When the registration ends without another acknowledgment.
-    pub expires: Option<Instant>,
-    /// Own address as the server sees it, if there is a NAT.
-    pub public_nbma: Option<IpAddr>,
-    /// The last refusal since the last success.
-    pub refusal: Option<Refusal>,
-}
+pub use choice::{RETRANSMISSIONS, Standing};
+pub use view::{NhsRow, NhsState};
 
 /// A next hop server as a way for traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,18 +48,32 @@ pub struct Via {
     pub priority: u8,
     /// Whether this node is registered there.
     pub registered: bool,
+    /// How good a way it is; goes before the priority.
+    pub standing: Standing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Send,
     Lapse,
+    /// The end of a probation.
+    Probation,
+}
+
+impl Timer {
+    const ALL: [Self; 3] = [Self::Send, Self::Lapse, Self::Probation];
 }
 
 #[derive(Clone, Debug)]
 struct Client {
     nhs: Nhs,
     learned: Option<IpAddr>,
+    /// Whether it is being registered with: its tunnel is up, and its cluster has need of it.
+    started: bool,
+    /// It does not answer, or refuses.
+    lost: bool,
+    /// It was lost since the link came up, and must prove itself.
+    probation: bool,
     /// The request that waits for a reply.
     outstanding: Option<u32>,
     /// When the last request was due. It was sent a little later where the shell's timers are not exact.
@@ -123,6 +89,9 @@ impl Client {
         Self {
             nhs,
             learned: None,
+            started: false,
+            lost: false,
+            probation: false,
             outstanding: None,
             last_due: Instant::ZERO,
             attempts: 0,
@@ -130,6 +99,12 @@ impl Client {
             public_nbma: None,
             refusal: None,
         }
+    }
+
+    /// The same server before anything was sent to it. What was learned stays: the server has not changed because our
+    /// link, or our need of it, did.
+    fn again(&self) -> Self {
+        Self { learned: self.learned, ..Self::new(self.nhs) }
     }
 
     fn protocol(&self) -> Option<IpAddr> {
@@ -161,37 +136,45 @@ impl Registrations {
     }
 
     fn of(&self, tunnel: TunnelId) -> impl Iterator<Item = (NhsId, &Client)> {
-        let all = NhsId { tunnel, index: 0 }..=NhsId { tunnel, index: u16::MAX };
-        self.clients.range(all).map(|(id, client)| (*id, client))
+        self.clients.range(all_of(tunnel)).map(|(id, client)| (*id, client))
     }
 
-    /// The servers of a tunnel as ways for traffic.
+    /// The servers of a tunnel that it is registering or registered with, as ways for traffic.
     pub fn ways(&self, tunnel: TunnelId) -> impl Iterator<Item = Via> {
-        self.of(tunnel).map(|(nhs, client)| Via {
+        self.of(tunnel).filter(|(_, client)| client.started).map(|(nhs, client)| Via {
             nhs,
             nbma: client.nhs.nbma,
             priority: client.nhs.priority,
             registered: client.registered,
+            standing: client.standing(),
         })
     }
 
-    /// Begins anew with all servers of a tunnel: a request is due at `now`, with a new id.
-    pub fn start(&mut self, now: Instant, tunnel: TunnelId) {
-        self.stop(tunnel);
-        let ids: Vec<NhsId> = self.of(tunnel).map(|(id, _)| id).collect();
-        for id in ids {
-            self.timers.set((id, Timer::Send), now);
+    /// The server that traffic without a better way goes to: by standing, then priority, then the order of the
+    /// configuration. One that has not answered yet will do where there is no other, because its address is configured.
+    pub fn preferred(&self, tunnel: TunnelId) -> Option<Via> {
+        self.ways(tunnel).min_by_key(|via| (via.standing, via.priority, via.nhs))
+    }
+
+    /// Begins anew with the servers of a tunnel, in a bounded cluster with the best of them: a request is due at `now`,
+    /// with a new id.
+    pub fn start(&mut self, now: Instant, id: TunnelId, tunnel: &Tunnel, out: &mut Vec<Effect>) {
+        self.stop(id);
+        let bounded = |client: &Client| tunnel.nhrp.clusters.iter().any(|cluster| cluster.id == client.nhs.cluster);
+        for (nhs, client) in self.clients.range_mut(all_of(id)).filter(|(_, client)| !bounded(client)) {
+            client.started = true;
+            self.timers.set((*nhs, Timer::Send), now);
         }
+        self.choose(now, id, tunnel, out);
     }
 
     /// Ends the registrations of a tunnel without a word.
     pub fn stop(&mut self, tunnel: TunnelId) {
-        let all = NhsId { tunnel, index: 0 }..=NhsId { tunnel, index: u16::MAX };
-        for (id, client) in self.clients.range_mut(all) {
-            // What was learned stays: the server has not changed because our link did.
-            *client = Client { learned: client.learned, ..Client::new(client.nhs) };
-            self.timers.cancel((*id, Timer::Send));
-            self.timers.cancel((*id, Timer::Lapse));
+        for (id, client) in self.clients.range_mut(all_of(tunnel)) {
+            *client = client.again();
+            for timer in Timer::ALL {
+                self.timers.cancel((*id, timer));
+            }
         }
     }
 
@@ -228,7 +211,7 @@ impl Registrations {
         let refusal = reply.cies.iter().map(|cie| cie.code).find(|code| *code != CieCode::SUCCESS);
         // NHRP-5.2.4-03: any other code than 0 is a failure.
         if let Some(code) = refusal {
-            self.refused(now, id, reply.request_id, Refusal::Code(code), out);
+            self.refused(now, id, tunnel, reply.request_id, Refusal::Code(code), out);
             return Ok(());
         }
         if reply.cies.is_empty() {
@@ -268,6 +251,7 @@ impl Registrations {
             request_id: reply.request_id,
             refresh_after: refresh_at - now,
         }));
+        self.answered(now, id, tunnel, out);
         Ok(())
     }
 
@@ -284,7 +268,8 @@ impl Registrations {
         out: &mut Vec<Effect>,
     ) -> Result<(), DropReason> {
         let none = DropReason::UnsolicitedError;
-        let own = ProtoAddr::from(cx.tunnel(received.tunnel).ok_or(none)?.address);
+        let tunnel = cx.tunnel(received.tunnel).ok_or(none)?;
+        let own = ProtoAddr::from(tunnel.address);
         // Some stations quote only the beginning: what is needed to recognise the request must be there.
         let quoted = Packet::new(&error.packet);
         if quoted.message_type() != Some(MessageType::REGISTRATION_REQUEST) || quoted.src_proto() != Some(own) {
@@ -295,7 +280,7 @@ impl Registrations {
         if client.outstanding != Some(request_id) {
             return Err(none);
         }
-        self.refused(now, id, request_id, Refusal::Error(error.code), out);
+        self.refused(now, id, tunnel, request_id, Refusal::Error(error.code), out);
         Ok(())
     }
 
@@ -306,15 +291,26 @@ impl Registrations {
     }
 
     /// Not registered: the next attempt comes when the retransmission would have, with a new id.
-    fn refused(&mut self, now: Instant, id: NhsId, request_id: u32, refusal: Refusal, out: &mut Vec<Effect>) {
+    fn refused(
+        &mut self,
+        now: Instant,
+        id: NhsId,
+        tunnel: &Tunnel,
+        request_id: u32,
+        refusal: Refusal,
+        out: &mut Vec<Effect>,
+    ) {
         let Some(client) = self.clients.get_mut(&id) else { return };
         client.outstanding = None;
-        client.registered = false;
+        let stood = std::mem::replace(&mut client.registered, false);
         client.refusal = Some(refusal);
         self.timers.cancel((id, Timer::Lapse));
         let retry_after = self.timers.deadline((id, Timer::Send)).map_or(Duration::ZERO, |at| at - now);
         let nbma = client.nhs.nbma;
         out.push(Effect::Event(Event::RegistrationRefused { nhs: id, nbma, request_id, refusal, retry_after }));
+        if stood {
+            self.lose(now, id, tunnel, out);
+        }
     }
 
     /// Sends what is due at `now`, and ends registrations that were not acknowledged in time.
@@ -341,6 +337,13 @@ impl Registrations {
                         retry_after,
                     }));
                     out.push(Effect::Send { tunnel: id.tunnel, to: nbma, message: Box::new(message) });
+                    if attempt == RETRANSMISSIONS + 2 {
+                        self.lose(now, id, tunnel, out);
+                    }
+                }
+                Timer::Probation => {
+                    client.probation = false;
+                    self.choose(now, id.tunnel, tunnel, out);
                 }
                 Timer::Lapse => {
                     client.registered = false;
@@ -351,6 +354,7 @@ impl Registrations {
                     if let Some(protocol) = client.learned.take() {
                         out.push(Effect::NhsForgotten { tunnel: id.tunnel, protocol, nbma });
                     }
+                    self.lose(now, id, tunnel, out);
                 }
             }
         }
@@ -361,62 +365,18 @@ impl Registrations {
         self.timers.next().map(|(at, (id, timer))| {
             let reason = match (timer, self.state(id)) {
                 (Timer::Lapse, _) => Reason::RegistrationLapse,
+                (Timer::Probation, _) => Reason::Probation,
                 (Timer::Send, NhsState::Registered) => Reason::Refresh,
                 (Timer::Send, _) => Reason::Registration,
             };
             (at, reason)
         })
     }
+}
 
-    fn state(&self, id: NhsId) -> NhsState {
-        match self.clients.get(&id) {
-            Some(client) if client.registered && client.outstanding.is_some() => NhsState::Refreshing,
-            Some(client) if client.registered => NhsState::Registered,
-            Some(_) if self.timers.deadline((id, Timer::Send)).is_some() => NhsState::AwaitReply,
-            _ => NhsState::Idle,
-        }
-    }
-
-    /// All servers, by tunnel and configured order.
-    pub fn view(&self) -> Vec<NhsRow> {
-        let row = |(id, client): (&NhsId, &Client)| NhsRow {
-            nhs: *id,
-            nbma: client.nhs.nbma,
-            protocol: client.protocol(),
-            priority: client.nhs.priority,
-            state: self.state(*id),
-            registered: client.registered,
-            request_id: client.outstanding,
-            attempts: client.attempts,
-            next_at: self.timers.deadline((*id, Timer::Send)),
-            expires: self.timers.deadline((*id, Timer::Lapse)),
-            public_nbma: client.public_nbma,
-            refusal: client.refusal,
-        };
-        self.clients.iter().map(row).collect()
-    }
-
-    /// Checks what must always hold; for debug builds and fuzzing.
-    ///
-    /// # Errors
-    /// The broken rule, in words.
-    pub fn invariants(&self) -> Result<(), String> {
-        let mut outstanding: Vec<u32> = self.clients.values().filter_map(|client| client.outstanding).collect();
-        outstanding.sort_unstable();
-        if outstanding.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("two outstanding requests share an id".into());
-        }
-        for (id, client) in &self.clients {
-            if client.registered != self.timers.deadline((*id, Timer::Lapse)).is_some() {
-                return Err(format!("{id}: registered without end, or ending without being registered"));
-            }
-            if (client.registered || client.outstanding.is_some()) && self.timers.deadline((*id, Timer::Send)).is_none()
-            {
-                return Err(format!("{id}: nothing will be sent any more"));
-            }
-        }
-        if self.timers.consistent() { Ok(()) } else { Err("registration timers are inconsistent".into()) }
-    }
+/// The ids of a tunnel's servers.
+fn all_of(tunnel: TunnelId) -> std::ops::RangeInclusive<NhsId> {
+    NhsId { tunnel, index: 0 }..=NhsId { tunnel, index: u16::MAX }
 }
 
 /// The wait after transmission number `attempt`, with the configured jitter.
