@@ -392,6 +392,20 @@ pub(crate) fn masked(address: IpAddr, len: u8) -> IpAddr {
     }
 }
 
+/// `address` with all bits after the first `len` set: the last one of its prefix.
+pub(crate) fn last_of(address: IpAddr, len: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(a) => {
+            let host = u32::MAX.checked_shr(u32::from(len.min(32))).unwrap_or(0);
+            IpAddr::V4((a.to_bits() | host).into())
+        }
+        IpAddr::V6(a) => {
+            let host = u128::MAX.checked_shr(u32::from(len.min(128))).unwrap_or(0);
+            IpAddr::V6((a.to_bits() | host).into())
+        }
+    }
+}
+
 /// Whether the first `len` bits of both addresses agree.
 pub(crate) fn in_prefix(address: IpAddr, net: IpAddr, len: u8) -> bool {
     host_len(address) == host_len(net) && masked(address, len) == masked(net, len)

@@ -141,22 +141,11 @@ impl Node {
     }
 
     fn nhrp(&mut self, tunnel: TunnelId, from: IpAddr, octets: &[u8]) -> Verdict {
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut cx = Context {
-            tunnels: &self.config.tunnels,
-            rib: &self.rib,
-            limits: &self.config.limits,
-            entropy: &mut *self.entropy,
-            stats: &mut self.stats,
-        };
-        let result = self.nhrp.handle(self.now, &mut cx, Received { tunnel, from, octets }, &mut effects);
-        self.effects = effects;
-        let verdict = match result {
+        let received = Received { tunnel, from, octets };
+        match self.with_nhrp(|nhrp, now, cx, out| nhrp.handle(now, cx, received, out)) {
             Ok(()) => Verdict::Consumed,
             Err(reason) => self.dropped(Some(tunnel), Some(from), Some(octets), reason),
-        };
-        self.apply_effects();
-        verdict
+        }
     }
 
     /// Takes an IP packet from a tunnel interface and puts it into the batch, addressed to the right peer.
@@ -204,15 +193,17 @@ impl Node {
             }
             Command::AddRoute(route) => {
                 let changed = self.rib.len() < self.config.limits.routes && self.rib.add(route);
+                self.routes_changed(changed, route.prefix, route.prefix_len);
                 Reply::Route { changed }
             }
             Command::DeleteRoute { prefix, prefix_len } => {
                 let changed = self.rib.delete(prefix, prefix_len);
+                self.routes_changed(changed, prefix, prefix_len);
                 Reply::Route { changed }
             }
             Command::Shutdown => {
                 if !self.stopped {
-                    self.nhrp.stop();
+                    self.with_nhrp(|nhrp, now, cx, out| nhrp.shutdown(now, cx, out));
                     self.stopped = true;
                     self.emit(Event::Stopped);
                 }
@@ -278,6 +269,11 @@ impl Node {
         if self.stopped || self.nhrp.poll_timeout().is_none_or(|(at, _)| at > self.now) {
             return;
         }
+        self.with_nhrp(|nhrp, now, cx, out| nhrp.handle_timeout(now, cx, out));
+    }
+
+    /// Lets NHRP do something with what it may use of the node, and carries out what it wants.
+    fn with_nhrp<T>(&mut self, act: impl FnOnce(&mut Nhrp, Instant, &mut Context<'_>, &mut Vec<Effect>) -> T) -> T {
         let mut effects = std::mem::take(&mut self.effects);
         let mut cx = Context {
             tunnels: &self.config.tunnels,
@@ -286,9 +282,16 @@ impl Node {
             entropy: &mut *self.entropy,
             stats: &mut self.stats,
         };
-        self.nhrp.handle_timeout(self.now, &mut cx, &mut effects);
+        let result = act(&mut self.nhrp, self.now, &mut cx, &mut effects);
         self.effects = effects;
         self.apply_effects();
+        result
+    }
+
+    fn routes_changed(&mut self, changed: bool, prefix: IpAddr, prefix_len: u8) {
+        if changed {
+            self.with_nhrp(|nhrp, now, cx, out| nhrp.routes_changed(now, cx, prefix, prefix_len, out));
+        }
     }
 
     /// When [`Self::handle_timeout`] must be called next, and for what. It changes with every other call.

@@ -165,6 +165,32 @@ pub enum Event {
         /// NBMA address.
         nbma: IpAddr,
     },
+    /// The last binding that led to an NBMA address is gone: what a lower layer keeps for it (IPsec) can go too.
+    AdjacencyGone {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// The NBMA address.
+        nbma: IpAddr,
+    },
+    /// Traffic for a prefix takes a direct way.
+    ShortcutAdded {
+        /// The shortcut.
+        shortcut: ShortcutName,
+        /// NBMA address of its next hop.
+        nbma: IpAddr,
+        /// Seconds it holds.
+        holding_time: u16,
+    },
+    /// A shortcut's holding time ran out.
+    ShortcutExpired {
+        /// The shortcut.
+        shortcut: ShortcutName,
+    },
+    /// A shortcut was taken away: purged, withdrawn or cleared.
+    ShortcutRemoved {
+        /// The shortcut.
+        shortcut: ShortcutName,
+    },
     /// An Error Indication went out.
     ErrorSent {
         /// On which tunnel.
@@ -270,6 +296,25 @@ impl fmt::Display for BindingName {
     }
 }
 
+/// What a trace line needs to name a shortcut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShortcutName {
+    /// Tunnel it leads through.
+    pub tunnel: TunnelId,
+    /// First address of the prefix.
+    pub prefix: IpAddr,
+    /// Prefix length, bits.
+    pub prefix_len: u8,
+    /// Protocol address of the next hop.
+    pub via: IpAddr,
+}
+
+impl fmt::Display for ShortcutName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: shortcut {}/{} via {}", self.tunnel, self.prefix, self.prefix_len, self.via)
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -322,6 +367,12 @@ impl fmt::Display for Event {
             }
             Self::BindingExpired { binding, nbma } => write!(f, "{binding} at {nbma} expired"),
             Self::BindingRemoved { binding, nbma } => write!(f, "{binding} at {nbma} removed"),
+            Self::AdjacencyGone { tunnel, nbma } => write!(f, "{tunnel}: nothing leads to {nbma} any more"),
+            Self::ShortcutAdded { shortcut, nbma, holding_time } => {
+                write!(f, "{shortcut} at {nbma} for {holding_time} s")
+            }
+            Self::ShortcutExpired { shortcut } => write!(f, "{shortcut} expired"),
+            Self::ShortcutRemoved { shortcut } => write!(f, "{shortcut} removed"),
             Self::ErrorSent { tunnel, to, code, offset } => {
                 write!(f, "{tunnel}: error indication to {to}, {}, offset {offset}", Refusal::Error(*code))
             }

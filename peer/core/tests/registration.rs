@@ -245,6 +245,8 @@ fn the_registration_is_lost_when_its_holding_time_ends() {
 fn a_binding_expires_at_its_instant_and_not_before() {
     let mut world = pair(hub(), hold(60, spoke(1)));
     world.run(secs(1));
+    // It falls silent without a goodbye.
+    world.open = false;
     world.act("spoke", |node, now| node.command(now, Command::Shutdown));
 
     let end = secs(60) + DELAY;
@@ -254,8 +256,9 @@ fn a_binding_expires_at_its_instant_and_not_before() {
     world.run(end);
     assert!(world.binding("hub", ip("10.0.0.11")).is_none());
     assert_eq!(world.deadline("hub"), None);
-    let (at, _, event) = world.events.last().unwrap();
+    let (at, _, event) = &world.events[world.events.len() - 2];
     assert!(matches!(event, Event::BindingExpired { .. }) && *at == end);
+    assert!(matches!(world.events.last(), Some((_, _, Event::AdjacencyGone { .. }))));
 }
 
 #[test]

@@ -1,136 +1,29 @@
 //! The NHRP cache: which NBMA address a protocol address is bound to, since when and until when
 //! (RFC 2332 §5.2.0.1 holding time, §5.2.3 uniqueness, §6.2 caching).
 //!
-//! Bindings of one tunnel never answer for another. A binding may cover a prefix; the longest one wins.
+//! Bindings of one tunnel never answer for another. A binding may cover a prefix; the longest one wins. One address may
+//! have several bindings, to different NBMA addresses: several entries of one registration, or a registered one and one
+//! that was found out by asking.
+
+mod binding;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use dmvpn_wire::code::CieCode;
 
-use crate::config::{host_len, masked};
+use crate::config::{host_len, last_of, masked};
 use crate::ids::TunnelId;
 use crate::time::{Instant, TimerQueue};
-use crate::trace::{BindingName, Event};
+use crate::trace::Event;
 
-/// Where a binding comes from. What is not [`Dynamic`](Self::Dynamic) stands above any registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BindingKind {
-    /// An own address of this node.
-    Local,
-    /// Configured.
-    Static,
-    /// A next hop server, configured or learned from its reply.
-    Nhs,
-    /// Registered by a client.
-    Dynamic,
-}
+pub use binding::{Binding, BindingKind, Learned, Registered, Registration};
 
-impl BindingKind {
-    /// Name in views and traces, in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Static => "static",
-            Self::Nhs => "nhs",
-            Self::Dynamic => "dynamic",
-        }
-    }
-}
+type Key = (TunnelId, IpAddr, u8, IpAddr);
 
-impl fmt::Display for BindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// One row of the cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// Tunnel that it belongs to.
-    pub tunnel: TunnelId,
-    /// Protocol address; with a shorter prefix than the host length, its first address.
-    pub protocol: IpAddr,
-    /// Bits of `protocol` that count.
-    pub prefix_len: u8,
-    /// NBMA address that packets go to: as seen from outside if there is a NAT.
-    pub nbma: IpAddr,
-    /// NBMA address that the station gave itself; differs from `nbma` behind a NAT.
-    pub claimed_nbma: IpAddr,
-    /// Where the binding comes from.
-    pub kind: BindingKind,
-    /// Whether it was registered as unique (flag U).
-    pub unique: bool,
-    /// MTU of the station in octets, 0: default.
-    pub mtu: u16,
-    /// Seconds that the last registration asked for; 0 if the binding does not expire.
-    pub holding_time: u16,
-    /// When the binding came into being.
-    pub created: Instant,
-    /// When it was last registered.
-    pub refreshed: Instant,
-    /// When it goes: it is there one nanosecond earlier and gone at this instant. `None`: never.
-    pub expires: Option<Instant>,
-    /// Request ID of the last registration, 0 without one.
-    pub request_id: u32,
-}
-
-impl Binding {
-    /// A binding that stays until it is removed.
-    pub fn permanent(now: Instant, tunnel: TunnelId, kind: BindingKind, protocol: IpAddr, nbma: IpAddr) -> Self {
-        Self {
-            tunnel,
-            protocol,
-            prefix_len: host_len(protocol),
-            nbma,
-            claimed_nbma: nbma,
-            kind,
-            unique: true,
-            mtu: 0,
-            holding_time: 0,
-            created: now,
-            refreshed: now,
-            expires: None,
-            request_id: 0,
-        }
-    }
-
-    /// How it is called in traces.
-    pub fn name(&self) -> BindingName {
-        BindingName { tunnel: self.tunnel, protocol: self.protocol, prefix_len: self.prefix_len, kind: self.kind }
-    }
-
-    fn key(&self) -> Key {
-        (self.tunnel, self.protocol, self.prefix_len)
-    }
-}
-
-/// One entry of a registration, ready for the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registration {
-    /// Tunnel it came through.
-    pub tunnel: TunnelId,
-    /// Protocol address.
-    pub protocol: IpAddr,
-    /// Prefix length, bits, at most the host length.
-    pub prefix_len: u8,
-    /// NBMA address that packets shall go to.
-    pub nbma: IpAddr,
-    /// NBMA address that the client gave.
-    pub claimed_nbma: IpAddr,
-    /// Flag U.
-    pub unique: bool,
-    /// MTU, octets.
-    pub mtu: u16,
-    /// Seconds to hold the binding, above 0.
-    pub holding_time: u16,
-    /// Request ID.
-    pub request_id: u32,
-}
-
-type Key = (TunnelId, IpAddr, u8);
+const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+const HIGHEST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
 
 /// Bindings of all tunnels.
 #[derive(Clone, Debug)]
@@ -138,25 +31,39 @@ pub struct Cache {
     bindings: BTreeMap<Key, Binding>,
     /// How many bindings have which prefix length, so that a look-up tries only lengths that exist.
     lengths: BTreeMap<(TunnelId, u8), usize>,
+    /// How many bindings of other stations lead to which NBMA address.
+    adjacencies: BTreeMap<(TunnelId, IpAddr), usize>,
     timers: TimerQueue<Key>,
     dynamic: usize,
-    limit: usize,
+    dynamic_limit: usize,
+    cached: usize,
+    cached_limit: usize,
 }
 
 impl Cache {
-    /// An empty cache for at most `limit` dynamic bindings.
-    pub fn new(limit: usize) -> Self {
-        Self { bindings: BTreeMap::new(), lengths: BTreeMap::new(), timers: TimerQueue::new(), dynamic: 0, limit }
+    /// An empty cache for at most `dynamic` registered bindings and `cached` ones that were found out.
+    pub fn new(dynamic: usize, cached: usize) -> Self {
+        Self {
+            bindings: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            adjacencies: BTreeMap::new(),
+            timers: TimerQueue::new(),
+            dynamic: 0,
+            dynamic_limit: dynamic,
+            cached: 0,
+            cached_limit: cached,
+        }
     }
 
-    /// Puts in a binding that did not come by registration, in place of any other of the same address.
+    /// Puts in a binding that stays until it is removed, in place of all others of the same address.
     pub fn insert(&mut self, mut binding: Binding, out: &mut Vec<Event>) {
         binding.protocol = masked(binding.protocol, binding.prefix_len);
-        let key = binding.key();
-        if let Some(old) = self.bindings.get(&key) {
-            if (old.kind, old.nbma) == (binding.kind, binding.nbma) {
-                return;
-            }
+        let here = self.keys(binding.tunnel, binding.protocol, binding.prefix_len);
+        let same = |b: &Binding| (b.kind, b.nbma) == (binding.kind, binding.nbma);
+        if here.iter().any(|key| self.bindings.get(key).is_some_and(same)) {
+            return;
+        }
+        for key in here {
             self.remove(key, out);
         }
         out.push(Event::BindingAdded { binding: binding.name(), nbma: binding.nbma, holding_time: None });
@@ -167,97 +74,237 @@ impl Cache {
     ///
     /// # Errors
     /// The code for the reply if the entry is refused; the cache is then as it was.
-    pub fn register(&mut self, now: Instant, registration: &Registration, out: &mut Vec<Event>) -> Result<(), CieCode> {
-        let Registration { tunnel, protocol, prefix_len, nbma, claimed_nbma, unique, mtu, holding_time, request_id } =
-            *registration;
-        let protocol = masked(protocol, prefix_len);
-        let key = (tunnel, protocol, prefix_len);
-        let expires = now + Duration::from_secs(holding_time.into());
-
-        let Some(old) = self.bindings.get_mut(&key) else {
-            // NHRP-5.2.3-20: no room is answered with code 5, and nobody else suffers.
-            if self.dynamic >= self.limit {
-                return Err(CieCode::INSUFFICIENT_RESOURCES);
-            }
-            let binding = Binding {
-                tunnel,
-                protocol,
-                prefix_len,
-                nbma,
-                claimed_nbma,
-                kind: BindingKind::Dynamic,
-                unique,
-                mtu,
-                holding_time,
-                created: now,
-                refreshed: now,
-                expires: Some(expires),
-                request_id,
-            };
-            out.push(Event::BindingAdded { binding: binding.name(), nbma, holding_time: Some(holding_time) });
-            self.store(binding);
-            return Ok(());
+    pub fn register(&mut self, now: Instant, r: &Registration, out: &mut Vec<Event>) -> Result<Registered, CieCode> {
+        let protocol = masked(r.protocol, r.prefix_len);
+        let binding = Binding {
+            tunnel: r.tunnel,
+            protocol,
+            prefix_len: r.prefix_len,
+            nbma: r.nbma,
+            claimed_nbma: r.claimed_nbma,
+            kind: BindingKind::Dynamic,
+            unique: r.unique,
+            mtu: r.mtu,
+            preference: r.preference,
+            stable: true,
+            learned_from: r.from,
+            holding_time: r.holding_time,
+            created: now,
+            refreshed: now,
+            expires: Some(now + Duration::from_secs(r.holding_time.into())),
+            request_id: r.request_id,
         };
+        let mut replaced = Vec::new();
+        let mut own = None;
+        for old in self.at(r.tunnel, protocol, r.prefix_len) {
+            if old.kind < BindingKind::Dynamic {
+                // NHRP-5.2.3-19: own, configured and server addresses are not for registration.
+                return Err(CieCode::ADMINISTRATIVELY_PROHIBITED);
+            }
+            if old.kind != BindingKind::Dynamic {
+                continue;
+            }
+            // NHRP-5.2.3-03: a unique binding belongs to one station. NHRP-5.2.3-05: also against a request without U,
+            // or U would protect nothing. NHRP-5.2.3-04: the same station refreshes.
+            let same = (old.nbma, old.claimed_nbma) == (r.nbma, r.claimed_nbma);
+            if old.unique && !same {
+                return Err(CieCode::ALREADY_REGISTERED);
+            }
+            // NHRP-5.2.3-10: the entries of one request stand side by side. NHRP-5.2.3-06: those of another one replace
+            // what was there.
+            let sibling = (old.request_id, old.learned_from, old.refreshed) == (r.request_id, r.from, now);
+            if old.nbma == r.nbma {
+                own = Some(old.clone());
+            } else if !sibling {
+                replaced.push(old.key());
+            }
+        }
+        // NHRP-5.2.3-20: no room is answered with code 5, and nobody else suffers.
+        if own.is_none() && replaced.is_empty() && self.dynamic >= self.dynamic_limit {
+            return Err(CieCode::INSUFFICIENT_RESOURCES);
+        }
+        // What was only found out about this way is known better now.
+        let cached = self.bindings.get(&binding.key()).filter(|b| b.kind == BindingKind::Cached).map(Binding::key);
+        Ok(self.put(binding, own, replaced, cached, out))
+    }
 
-        if old.kind != BindingKind::Dynamic {
-            // NHRP-5.2.3-19: own, configured and server addresses are not for registration.
-            return Err(CieCode::ADMINISTRATIVELY_PROHIBITED);
+    fn put(
+        &mut self,
+        mut binding: Binding,
+        own: Option<Binding>,
+        replaced: Vec<Key>,
+        cached: Option<Key>,
+        out: &mut Vec<Event>,
+    ) -> Registered {
+        let (name, nbma, holding_time) = (binding.name(), binding.nbma, binding.holding_time);
+        if let Some(key) = cached {
+            self.take(key);
         }
-        let moved = (old.nbma, old.claimed_nbma) != (nbma, claimed_nbma);
-        // NHRP-5.2.3-03: a unique binding belongs to one station. NHRP-5.2.3-05: also against a request without U,
-        // or U would protect nothing. NHRP-5.2.3-04: the same station refreshes.
-        if moved && old.unique {
-            return Err(CieCode::ALREADY_REGISTERED);
+        let mut gone = Vec::new();
+        let mut first = None;
+        for key in replaced {
+            let Some(old) = self.take(key) else { continue };
+            gone.push(old.nbma);
+            if first.is_none() && own.is_none() {
+                first = Some(old);
+            } else {
+                out.push(Event::BindingRemoved { binding: old.name(), nbma: old.nbma });
+            }
         }
-        let from = old.nbma;
-        old.nbma = nbma;
-        old.claimed_nbma = claimed_nbma;
-        old.unique = unique;
-        old.mtu = mtu;
-        old.holding_time = holding_time;
-        old.refreshed = now;
-        old.expires = Some(expires);
-        old.request_id = request_id;
-        let binding = old.name();
-        out.push(if from != nbma {
-            Event::BindingMoved { binding, from, to: nbma, holding_time }
-        } else {
-            Event::BindingRefreshed { binding, nbma, holding_time }
+        let outcome = match (own, &first) {
+            (Some(old), _) => {
+                binding.created = old.created;
+                self.take(old.key());
+                out.push(Event::BindingRefreshed { binding: name, nbma, holding_time });
+                Registered::Refreshed
+            }
+            (None, Some(old)) => {
+                binding.created = old.created;
+                out.push(Event::BindingMoved { binding: name, from: old.nbma, to: nbma, holding_time });
+                Registered::Moved
+            }
+            (None, None) => {
+                out.push(Event::BindingAdded { binding: name, nbma, holding_time: Some(holding_time) });
+                Registered::Added
+            }
+        };
+        let tunnel = binding.tunnel;
+        self.store(binding);
+        for nbma in gone {
+            self.tell_if_gone(tunnel, nbma, out);
+        }
+        outcome
+    }
+
+    /// Takes what was found out about one station at `now`; it takes the place of anything else that was found out about
+    /// it, and leaves what is known with authority alone.
+    ///
+    /// # Errors
+    /// There is no room; the cache is as it was.
+    pub fn learn(&mut self, now: Instant, learned: &Learned, out: &mut Vec<Event>) -> Result<(), CieCode> {
+        let &Learned { tunnel, protocol, nbma, claimed_nbma, mtu, preference, stable, from, holding_time, request_id } =
+            learned;
+        let host = host_len(protocol);
+        let here: Vec<&Binding> = self.at(tunnel, protocol, host).collect();
+        if here.iter().any(|b| b.nbma == nbma && b.kind.authoritative()) {
+            return Ok(());
+        }
+        let old: Vec<Key> = here.iter().filter(|b| b.kind == BindingKind::Cached).map(|b| b.key()).collect();
+        if old.is_empty() && self.cached >= self.cached_limit {
+            return Err(CieCode::INSUFFICIENT_RESOURCES);
+        }
+        let mut expires = now + Duration::from_secs(holding_time.into());
+        let mut created = now;
+        let mut gone = None;
+        for key in old {
+            let Some(old) = self.take(key) else { continue };
+            created = old.created;
+            if old.nbma == nbma {
+                // Shortcuts that were found earlier lead here and may hold longer.
+                expires = expires.max(old.expires.unwrap_or(expires));
+            } else {
+                gone = Some(old.nbma);
+            }
+        }
+        let binding = Binding {
+            tunnel,
+            protocol,
+            prefix_len: host,
+            nbma,
+            claimed_nbma,
+            kind: BindingKind::Cached,
+            unique: false,
+            mtu,
+            preference,
+            stable,
+            learned_from: from,
+            holding_time,
+            created,
+            refreshed: now,
+            expires: Some(expires),
+            request_id,
+        };
+        let name = binding.name();
+        self.store(binding);
+        out.push(match gone {
+            _ if created == now => Event::BindingAdded { binding: name, nbma, holding_time: Some(holding_time) },
+            Some(from) => Event::BindingMoved { binding: name, from, to: nbma, holding_time },
+            None => Event::BindingRefreshed { binding: name, nbma, holding_time },
         });
-        self.timers.set(key, expires);
+        if let Some(nbma) = gone {
+            self.tell_if_gone(tunnel, nbma, out);
+        }
         Ok(())
     }
 
-    /// The binding with the longest prefix that covers `protocol`.
+    /// The best binding with the longest prefix that covers `protocol`.
     ///
     /// Call [`handle_timeout`](Self::handle_timeout) first: a binding whose time has come is still in here until then.
     pub fn lookup(&self, tunnel: TunnelId, protocol: IpAddr) -> Option<&Binding> {
+        self.covering(tunnel, protocol).min_by_key(|b| b.rank())
+    }
+
+    /// All bindings with the longest prefix that covers `protocol`.
+    pub fn covering(&self, tunnel: TunnelId, protocol: IpAddr) -> impl Iterator<Item = &Binding> {
         let host = host_len(protocol);
-        let lengths = self.lengths.range((tunnel, 0)..=(tunnel, host)).rev();
-        lengths.filter_map(|((_, len), _)| self.bindings.get(&(tunnel, masked(protocol, *len), *len))).next()
+        let mut lengths = self.lengths.range((tunnel, 0)..=(tunnel, host)).rev();
+        let found = lengths.find_map(|((_, len), _)| {
+            let prefix = masked(protocol, *len);
+            self.at(tunnel, prefix, *len).next().map(|_| (prefix, *len))
+        });
+        found.into_iter().flat_map(move |(prefix, len)| self.at(tunnel, prefix, len))
     }
 
-    /// The binding of exactly this address and prefix length.
+    /// The best binding of exactly this address and prefix length.
     pub fn get(&self, tunnel: TunnelId, protocol: IpAddr, prefix_len: u8) -> Option<&Binding> {
-        self.bindings.get(&(tunnel, protocol, prefix_len))
+        self.at(tunnel, protocol, prefix_len).min_by_key(|b| b.rank())
     }
 
-    /// Removes dynamic bindings: those that cover `protocol` as their own address, or all. Says how many.
-    pub fn clear(&mut self, protocol: Option<IpAddr>, out: &mut Vec<Event>) -> usize {
-        let wanted = |b: &Binding| {
-            b.kind == BindingKind::Dynamic && protocol.is_none_or(|p| masked(p, b.prefix_len) == b.protocol)
-        };
+    fn at(&self, tunnel: TunnelId, protocol: IpAddr, prefix_len: u8) -> impl Iterator<Item = &Binding> {
+        let range = (tunnel, protocol, prefix_len, LOWEST)..=(tunnel, protocol, prefix_len, HIGHEST);
+        self.bindings.range(range).map(|(_, binding)| binding)
+    }
+
+    fn keys(&self, tunnel: TunnelId, protocol: IpAddr, prefix_len: u8) -> Vec<Key> {
+        self.at(tunnel, protocol, prefix_len).map(Binding::key).collect()
+    }
+
+    /// Whether a binding of another station leads to this NBMA address: it is a direct peer.
+    pub fn is_peer(&self, tunnel: TunnelId, nbma: IpAddr) -> bool {
+        self.adjacencies.contains_key(&(tunnel, nbma))
+    }
+
+    /// Removes what was registered or found out: what covers `protocol` as its own address, or all. Returns it.
+    pub fn clear(&mut self, protocol: Option<IpAddr>, out: &mut Vec<Event>) -> Vec<Binding> {
+        let wanted = |b: &Binding| b.kind.learned() && protocol.is_none_or(|p| masked(p, b.prefix_len) == b.protocol);
         let keys: Vec<Key> = self.bindings.values().filter(|b| wanted(b)).map(Binding::key).collect();
-        for key in &keys {
-            self.remove(*key, out);
-        }
-        keys.len()
+        keys.into_iter().filter_map(|key| self.remove(key, out)).collect()
+    }
+
+    /// Removes what was registered or found out, lies within a prefix and is `wanted` away. Returns it.
+    pub fn purge(
+        &mut self,
+        tunnel: TunnelId,
+        (prefix, prefix_len): (IpAddr, u8),
+        wanted: impl Fn(&Binding) -> bool,
+        out: &mut Vec<Event>,
+    ) -> Vec<Binding> {
+        let first = masked(prefix, prefix_len);
+        let last = last_of(first, prefix_len);
+        let within = self.bindings.range((tunnel, first, prefix_len, LOWEST)..=(tunnel, last, u8::MAX, HIGHEST));
+        // The prefixes that begin where this one does and are wider sort before it, or are cut off here.
+        let keys: Vec<Key> = within
+            .map(|(_, b)| b)
+            .filter(|b| b.kind.learned() && b.prefix_len >= prefix_len && wanted(b))
+            .map(Binding::key)
+            .collect();
+        keys.into_iter().filter_map(|key| self.remove(key, out)).collect()
     }
 
     /// Removes the binding of a next hop server if it leads to `nbma`.
     pub fn remove_nhs(&mut self, tunnel: TunnelId, protocol: IpAddr, nbma: IpAddr, out: &mut Vec<Event>) {
-        let key = (tunnel, protocol, host_len(protocol));
-        if self.bindings.get(&key).is_some_and(|b| b.kind == BindingKind::Nhs && b.nbma == nbma) {
+        let key = (tunnel, protocol, host_len(protocol), nbma);
+        if self.bindings.get(&key).is_some_and(|b| b.kind == BindingKind::Nhs) {
             self.remove(key, out);
         }
     }
@@ -268,6 +315,7 @@ impl Cache {
         while let Some((_, key)) = self.timers.pop_due(now) {
             if let Some(binding) = self.take(key) {
                 out.push(Event::BindingExpired { binding: binding.name(), nbma: binding.nbma });
+                self.tell_if_gone(binding.tunnel, binding.nbma, out);
             }
         }
     }
@@ -287,7 +335,7 @@ impl Cache {
         self.dynamic
     }
 
-    /// Stops all timers and forgets dynamic bindings without a trace: the node is going away.
+    /// Stops all timers and forgets what was learned without a trace: the node is going away.
     pub fn stop(&mut self) {
         let mut unheard = Vec::new();
         self.clear(None, &mut unheard);
@@ -299,9 +347,13 @@ impl Cache {
     /// # Errors
     /// The broken rule, in words.
     pub fn invariants(&self) -> Result<(), String> {
-        let dynamic = self.bindings.values().filter(|b| b.kind == BindingKind::Dynamic).count();
-        if dynamic != self.dynamic || self.dynamic > self.limit {
-            return Err(format!("{dynamic} dynamic bindings, {} counted, limit {}", self.dynamic, self.limit));
+        let count = |kind| self.bindings.values().filter(|b| b.kind == kind).count();
+        let (dynamic, cached) = (count(BindingKind::Dynamic), count(BindingKind::Cached));
+        if dynamic != self.dynamic || self.dynamic > self.dynamic_limit {
+            return Err(format!("{dynamic} dynamic bindings, {} counted, limit {}", self.dynamic, self.dynamic_limit));
+        }
+        if cached != self.cached || self.cached > self.cached_limit {
+            return Err(format!("{cached} cached bindings, {} counted, limit {}", self.cached, self.cached_limit));
         }
         if !self.timers.consistent()
             || self.timers.len() != self.bindings.values().filter(|b| b.expires.is_some()).count()
@@ -316,42 +368,70 @@ impl Cache {
             if self.timers.deadline(*key) != b.expires {
                 return Err(format!("binding {} expires at {:?} but has another timer", b.name(), b.expires));
             }
-            if (b.kind == BindingKind::Dynamic) != b.expires.is_some() {
-                return Err(format!("binding {} must expire if and only if it was registered", b.name()));
+            if b.kind.learned() != b.expires.is_some() {
+                return Err(format!("binding {} must expire if and only if it was learned", b.name()));
+            }
+            if matches!(b.kind, BindingKind::Negative | BindingKind::Incomplete) {
+                return Err(format!("binding {} leads nowhere", b.name()));
             }
         }
-        if self.lengths.values().sum::<usize>() != self.bindings.len() {
-            return Err("prefix lengths are miscounted".into());
+        let leading = self.bindings.values().filter(|b| b.kind != BindingKind::Local).count();
+        if self.lengths.values().sum::<usize>() != self.bindings.len()
+            || self.adjacencies.values().sum::<usize>() != leading
+        {
+            return Err("prefix lengths or adjacencies are miscounted".into());
         }
         Ok(())
     }
 
     fn store(&mut self, binding: Binding) {
         let key = binding.key();
+        self.take(key);
         if let Some(expires) = binding.expires {
             self.timers.set(key, expires);
         }
         self.dynamic += usize::from(binding.kind == BindingKind::Dynamic);
+        self.cached += usize::from(binding.kind == BindingKind::Cached);
         *self.lengths.entry((binding.tunnel, binding.prefix_len)).or_default() += 1;
+        if binding.kind != BindingKind::Local {
+            *self.adjacencies.entry((binding.tunnel, binding.nbma)).or_default() += 1;
+        }
         self.bindings.insert(key, binding);
     }
 
-    fn remove(&mut self, key: Key, out: &mut Vec<Event>) {
-        self.timers.cancel(key);
-        if let Some(binding) = self.take(key) {
-            out.push(Event::BindingRemoved { binding: binding.name(), nbma: binding.nbma });
+    fn remove(&mut self, key: Key, out: &mut Vec<Event>) -> Option<Binding> {
+        let binding = self.take(key)?;
+        out.push(Event::BindingRemoved { binding: binding.name(), nbma: binding.nbma });
+        if binding.kind != BindingKind::Local {
+            self.tell_if_gone(binding.tunnel, binding.nbma, out);
+        }
+        Some(binding)
+    }
+
+    fn tell_if_gone(&self, tunnel: TunnelId, nbma: IpAddr, out: &mut Vec<Event>) {
+        if !self.is_peer(tunnel, nbma) {
+            out.push(Event::AdjacencyGone { tunnel, nbma });
         }
     }
 
     fn take(&mut self, key: Key) -> Option<Binding> {
         let binding = self.bindings.remove(&key)?;
+        self.timers.cancel(key);
         self.dynamic -= usize::from(binding.kind == BindingKind::Dynamic);
+        self.cached -= usize::from(binding.kind == BindingKind::Cached);
+        let less = |count: Option<&mut usize>| {
+            count.is_some_and(|count| {
+                *count -= 1;
+                *count == 0
+            })
+        };
         let length = (binding.tunnel, binding.prefix_len);
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
+        if less(self.lengths.get_mut(&length)) {
+            self.lengths.remove(&length);
+        }
+        let adjacency = (binding.tunnel, binding.nbma);
+        if binding.kind != BindingKind::Local && less(self.adjacencies.get_mut(&adjacency)) {
+            self.adjacencies.remove(&adjacency);
         }
         Some(binding)
     }

@@ -11,16 +11,18 @@
 mod auth;
 pub mod cache;
 mod error;
+mod interface;
 pub mod registration;
 pub mod reqid;
 mod server;
+pub mod shortcut;
 
 use std::net::IpAddr;
 
 use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
 use dmvpn_wire::{ErrorKind, Family};
 
-use crate::config::{Config, Limits, Tunnel, host_len};
+use crate::config::{Config, Limits, Tunnel, host_len, in_prefix};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
@@ -33,6 +35,7 @@ use cache::{Binding, BindingKind, Cache};
 use error::{ErrorLimiter, Rejection};
 use registration::Registrations;
 use reqid::RequestIds;
+use shortcut::Shortcuts;
 
 /// Hop count of every message of our own. It is never 0 on the wire: IOS drops that (CISCO-REG-04).
 pub const HOP_COUNT: u8 = 255;
@@ -118,6 +121,7 @@ pub(crate) fn fixed(tunnel: &Tunnel) -> Fixed {
 #[derive(Clone, Debug)]
 pub struct Nhrp {
     cache: Cache,
+    shortcuts: Shortcuts,
     registrations: Registrations,
     ids: RequestIds,
     errors: ErrorLimiter,
@@ -126,7 +130,7 @@ pub struct Nhrp {
 impl Nhrp {
     /// Own and configured bindings; registrations are started by [`Self::link_up`].
     pub fn new(config: &Config, now: Instant, out: &mut Vec<Effect>) -> Self {
-        let mut cache = Cache::new(config.limits.bindings);
+        let mut cache = Cache::new(config.limits.bindings, config.limits.cached);
         let mut events = Vec::new();
         for (id, tunnel) in config.tunnels.iter().enumerate() {
             let id = TunnelId(u16::try_from(id).unwrap_or(u16::MAX));
@@ -149,6 +153,7 @@ impl Nhrp {
         out.extend(events.into_iter().map(Effect::Event));
         Self {
             cache,
+            shortcuts: Shortcuts::new(config.limits.cached),
             registrations: Registrations::new(&config.tunnels),
             ids: RequestIds::starting_at(config.first_request_id),
             errors: ErrorLimiter::new(config.limits.errors_per_second),
@@ -163,6 +168,11 @@ impl Nhrp {
     /// The bindings, for forwarding decisions and views.
     pub fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// The direct ways that were found out, for forwarding decisions and views.
+    pub fn shortcuts(&self) -> &Shortcuts {
+        &self.shortcuts
     }
 
     /// The next hop servers, for forwarding decisions and views.
@@ -291,10 +301,12 @@ impl Nhrp {
         events
     }
 
-    /// Forgets dynamic bindings; says how many.
+    /// Forgets what was registered and what was found out; says how many bindings.
     pub fn clear(&mut self, protocol: Option<IpAddr>, out: &mut Vec<Effect>) -> usize {
         let mut events = Vec::new();
-        let count = self.cache.clear(protocol, &mut events);
+        let count = self.cache.clear(protocol, &mut events).len();
+        self.shortcuts
+            .remove_if(|s| protocol.is_none_or(|p| s.via == p || in_prefix(p, s.prefix, s.prefix_len)), &mut events);
         out.extend(events.into_iter().map(Effect::Event));
         count
     }
@@ -308,6 +320,7 @@ impl Nhrp {
     /// Fires what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant, cx: &mut Context<'_>, out: &mut Vec<Effect>) {
         let mut events = Vec::new();
+        self.shortcuts.handle_timeout(now, &mut events);
         self.cache.handle_timeout(now, &mut events);
         out.extend(events.into_iter().map(Effect::Event));
         self.registrations.handle_timeout(now, cx, &mut self.ids, out);
@@ -316,13 +329,15 @@ impl Nhrp {
     /// The next deadline and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let expiry = self.cache.poll_timeout().map(|at| (at, Reason::BindingExpiry));
-        [expiry, self.registrations.poll_timeout()].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let shortcut = self.shortcuts.poll_timeout().map(|at| (at, Reason::ShortcutExpiry));
+        [expiry, shortcut, self.registrations.poll_timeout()].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// All NHRP state.
     pub fn view(&self) -> NhrpView {
         NhrpView {
             bindings: self.cache.view().cloned().collect(),
+            shortcuts: self.shortcuts.view().cloned().collect(),
             nhs: self.registrations.view(),
             next_request_id: self.ids.peek(),
         }
@@ -334,6 +349,7 @@ impl Nhrp {
     /// The broken rule, in words.
     pub fn invariants(&self) -> Result<(), String> {
         self.cache.invariants()?;
+        self.shortcuts.invariants()?;
         self.registrations.invariants()
     }
 }
@@ -343,6 +359,8 @@ impl Nhrp {
 pub enum Reason {
     /// A binding's holding time ends.
     BindingExpiry,
+    /// A shortcut's holding time ends.
+    ShortcutExpiry,
     /// A registration is to be sent, for the first time or again.
     Registration,
     /// A registration is to be refreshed.

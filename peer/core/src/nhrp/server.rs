@@ -13,7 +13,6 @@ use super::cache::{Cache, Registration};
 use super::error::Rejection;
 use super::{Context, Effect, Received, fixed};
 use crate::config::{Tunnel, host_len, is_station};
-use crate::ids::TunnelId;
 use crate::stats::DropReason;
 use crate::time::Instant;
 use crate::trace::Event;
@@ -99,16 +98,16 @@ fn register(
     let mut events = Vec::new();
     let (mut accepted, mut refused) = (0, 0);
     for (index, cie) in cies.iter_mut().enumerate() {
-        let claim = Claim::new(tunnel, received, request, cie);
+        let claim = claim(tunnel, received, request, cie);
         let result = if too_many {
             Err(CieCode::ADMINISTRATIVELY_PROHIBITED)
         } else if index >= cx.limits.entries_per_request {
             Err(CieCode::INSUFFICIENT_RESOURCES)
         } else {
-            claim.judge(tunnel).and_then(|registration| cache.register(now, &registration, &mut events))
+            judge(tunnel, claim).and_then(|registration| cache.register(now, &registration, &mut events))
         };
         match result {
-            Ok(()) => {
+            Ok(_) => {
                 cie.code = CieCode::SUCCESS;
                 accepted += 1;
             }
@@ -120,7 +119,7 @@ fn register(
                 if code == CieCode::INSUFFICIENT_RESOURCES {
                     cx.stats.entries_refused_for_resources += 1;
                 }
-                let Claim { tunnel, protocol, nbma, .. } = claim;
+                let Registration { tunnel, protocol, nbma, .. } = claim;
                 events.push(Event::BindingRefused { tunnel, protocol, nbma, code });
             }
         }
@@ -131,59 +130,43 @@ fn register(
 }
 
 /// What one entry asks for, with everything that it leaves to the header filled in.
-struct Claim {
-    tunnel: TunnelId,
-    protocol: IpAddr,
-    prefix_len: u8,
-    nbma: IpAddr,
-    claimed_nbma: IpAddr,
-    unique: bool,
-    mtu: u16,
-    holding_time: u16,
-    request_id: u32,
+fn claim(tunnel: &Tunnel, received: Received<'_>, request: &Mandatory, cie: &Cie) -> Registration {
+    // NHRP-5.2.3-11, NHRP-5.2.3-12: an empty address stands for the one in the header, and an empty one there for
+    // where the packet came from.
+    let source = request.src_nbma.ip().unwrap_or(received.from);
+    let claimed_nbma = cie.nbma.ip().unwrap_or(source);
+    let protocol = cie.proto.ip().or(request.src_proto.ip()).unwrap_or(tunnel.address);
+    let unique = request.flags.contains(Flags::REGISTRATION_UNIQUE);
+    let host = host_len(protocol);
+    Registration {
+        tunnel: received.tunnel,
+        protocol,
+        // NHRP-5.2.0.1-09, NHRP-5.2.0.1-10, CISCO-REG-02: 0, 255 and everything wider than the address mean the
+        // host, and a unique station is a host whatever it says.
+        prefix_len: if unique || cie.prefix_len == 0 || cie.prefix_len > host { host } else { cie.prefix_len },
+        // CISCO-NAT-05, CISCO-NAT-07: packets for the sender go to where it is seen; the NAT is in between. An
+        // entry that names some other NBMA address means that one.
+        nbma: if claimed_nbma == source { received.from } else { claimed_nbma },
+        claimed_nbma,
+        unique,
+        mtu: cie.mtu,
+        preference: cie.preference,
+        from: received.from,
+        holding_time: if cie.holding_time == 0 { tunnel.nhrp.holding_time } else { cie.holding_time },
+        request_id: request.request_id,
+    }
 }
 
-impl Claim {
-    fn new(tunnel: &Tunnel, received: Received<'_>, request: &Mandatory, cie: &Cie) -> Self {
-        // NHRP-5.2.3-11, NHRP-5.2.3-12: an empty address stands for the one in the header, and an empty one there for
-        // where the packet came from.
-        let source = request.src_nbma.ip().unwrap_or(received.from);
-        let claimed_nbma = cie.nbma.ip().unwrap_or(source);
-        let protocol = cie.proto.ip().or(request.src_proto.ip()).unwrap_or(tunnel.address);
-        let unique = request.flags.contains(Flags::REGISTRATION_UNIQUE);
-        let host = host_len(protocol);
-        Self {
-            tunnel: received.tunnel,
-            protocol,
-            // NHRP-5.2.0.1-09, NHRP-5.2.0.1-10, CISCO-REG-02: 0, 255 and everything wider than the address mean the
-            // host, and a unique station is a host whatever it says.
-            prefix_len: if unique || cie.prefix_len == 0 || cie.prefix_len > host { host } else { cie.prefix_len },
-            // CISCO-NAT-05, CISCO-NAT-07: packets for the sender go to where it is seen; the NAT is in between. An
-            // entry that names some other NBMA address means that one.
-            nbma: if claimed_nbma == source { received.from } else { claimed_nbma },
-            claimed_nbma,
-            unique,
-            mtu: cie.mtu,
-            holding_time: if cie.holding_time == 0 { tunnel.nhrp.holding_time } else { cie.holding_time },
-            request_id: request.request_id,
-        }
-    }
-
-    /// NHRP-5.2.3-19: what this server does not serve gets code 4.
-    fn judge(&self, tunnel: &Tunnel) -> Result<Registration, CieCode> {
-        let host = host_len(tunnel.address);
-        // A prefix must be a part of the tunnel's subnet (NHRP-5.2.3-14); if no subnet is known any will do.
-        let narrow = tunnel.prefix_len == host || self.prefix_len > tunnel.prefix_len;
-        let serves = tunnel.serves(self.protocol) && narrow;
-        // A binding that leads back to us would make packets circle.
-        let reachable =
-            is_station(self.nbma) && host_len(self.nbma) == host_len(tunnel.nbma) && self.nbma != tunnel.nbma;
-        if !serves || !reachable {
-            return Err(CieCode::ADMINISTRATIVELY_PROHIBITED);
-        }
-        let &Self { tunnel, protocol, prefix_len, nbma, claimed_nbma, unique, mtu, holding_time, request_id } = self;
-        Ok(Registration { tunnel, protocol, prefix_len, nbma, claimed_nbma, unique, mtu, holding_time, request_id })
-    }
+/// NHRP-5.2.3-19: what this server does not serve gets code 4.
+fn judge(tunnel: &Tunnel, claim: Registration) -> Result<Registration, CieCode> {
+    let host = host_len(tunnel.address);
+    // A prefix must be a part of the tunnel's subnet (NHRP-5.2.3-14); if no subnet is known any will do.
+    let narrow = tunnel.prefix_len == host || claim.prefix_len > tunnel.prefix_len;
+    let serves = tunnel.serves(claim.protocol) && narrow;
+    // A binding that leads back to us would make packets circle.
+    let reachable =
+        is_station(claim.nbma) && host_len(claim.nbma) == host_len(tunnel.nbma) && claim.nbma != tunnel.nbma;
+    if serves && reachable { Ok(claim) } else { Err(CieCode::ADMINISTRATIVELY_PROHIBITED) }
 }
 
 /// Fills in what the extensions ask of a server; everything else goes back as it came and where it was

@@ -15,13 +15,15 @@ fn registration(protocol: &str, prefix_len: u8, nbma: &str) -> Registration {
         claimed_nbma: ip(nbma),
         unique: false,
         mtu: 0,
+        preference: 0,
+        from: ip(nbma),
         holding_time: 60,
         request_id: 1,
     }
 }
 
 fn filled(registrations: &[Registration]) -> Cache {
-    let mut cache = Cache::new(100);
+    let mut cache = Cache::new(100, 100);
     for registration in registrations {
         cache.register(Instant::ZERO, registration, &mut Vec::new()).unwrap();
     }
@@ -70,7 +72,8 @@ fn bindings_that_expire_together_go_in_the_order_of_their_addresses() {
     let mut cache = filled(&[3, 1, 2].map(|n| registration(&format!("10.0.0.{n}"), 32, "192.0.2.1")));
     let mut events = Vec::new();
     cache.handle_timeout(Instant::from_secs(60), &mut events);
-    let order: Vec<String> = events.iter().map(ToString::to_string).collect();
+    let mut order: Vec<String> = events.iter().map(ToString::to_string).collect();
+    assert_eq!(order.pop().unwrap(), "tunnel 0: nothing leads to 192.0.2.1 any more");
     assert_eq!(order, [1, 2, 3].map(|n| format!("tunnel 0: dynamic binding 10.0.0.{n}/32 at 192.0.2.1 expired")));
 }
 
@@ -85,7 +88,7 @@ fn a_unique_station_is_both_of_its_addresses() {
 
 #[test]
 fn what_is_configured_stands_above_registrations() {
-    let mut cache = Cache::new(100);
+    let mut cache = Cache::new(100, 100);
     for (kind, protocol) in
         [(BindingKind::Local, "10.0.0.1"), (BindingKind::Static, "10.0.0.2"), (BindingKind::Nhs, "10.0.0.3")]
     {
@@ -93,7 +96,7 @@ fn what_is_configured_stands_above_registrations() {
         let result = cache.register(Instant::ZERO, &registration(protocol, 32, "192.0.2.1"), &mut Vec::new());
         assert_eq!(result, Err(CieCode::ADMINISTRATIVELY_PROHIBITED));
     }
-    assert_eq!(cache.clear(None, &mut Vec::new()), 0);
+    assert_eq!(cache.clear(None, &mut Vec::new()), []);
     cache.remove_nhs(TUN, ip("10.0.0.3"), ip("192.0.2.8"), &mut Vec::new());
     assert!(cache.lookup(TUN, ip("10.0.0.3")).is_some());
     cache.remove_nhs(TUN, ip("10.0.0.3"), ip("192.0.2.9"), &mut Vec::new());
@@ -107,7 +110,10 @@ fn a_permanent_binding_replaces_a_registered_one() {
     let mut events = Vec::new();
     let server = Binding::permanent(Instant::ZERO, TUN, BindingKind::Nhs, ip("10.0.0.1"), ip("192.0.2.9"));
     cache.insert(server, &mut events);
-    assert!(matches!(events[..], [Event::BindingRemoved { .. }, Event::BindingAdded { .. }]));
+    assert!(matches!(
+        events[..],
+        [Event::BindingRemoved { .. }, Event::AdjacencyGone { .. }, Event::BindingAdded { .. }]
+    ));
     assert_eq!((cache.dynamic(), cache.poll_timeout()), (0, None));
     cache.invariants().unwrap();
 }
