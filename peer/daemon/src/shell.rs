@@ -291,6 +291,10 @@ impl Inner {
             | Event::BindingMoved { .. }
             | Event::BindingExpired { .. }
             | Event::BindingRemoved { .. }
+            | Event::AdjacencyGone { .. }
+            | Event::ShortcutAdded { .. }
+            | Event::ShortcutExpired { .. }
+            | Event::ShortcutRemoved { .. }
             | Event::NbmaChanged { .. }
             | Event::LinkUp { .. }
             | Event::LinkDown { .. }
