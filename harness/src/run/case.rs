@@ -182,12 +182,16 @@ impl<'a> CaseRun<'a> {
         let unknown = || LabError::internal(format!("no router plays `{node}`"));
         let station = self.stations.get(node).ok_or_else(unknown)?;
         let version = &self.routers.get(node).ok_or_else(unknown)?.release.version;
-        let mut words = serde_json::to_value(station).map_err(|error| LabError::internal(error.to_string()))?;
+        let internal = |error: serde_json::Error| LabError::internal(error.to_string());
+        let mut words = serde_json::to_value(station).map_err(internal)?;
+        // For texts that say the same of each tunnel.
+        let clouds = serde_json::to_value(station.clouds().collect::<Vec<_>>()).map_err(internal)?;
         if let Some(words) = words.as_object_mut() {
             let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok()).unwrap_or(0);
             words.insert("version".to_owned(), version.clone().into());
             words.insert("major".to_owned(), major.into());
             words.insert("lab".to_owned(), EXECUTABLE.into());
+            words.insert("clouds".to_owned(), clouds);
         }
         Ok(words)
     }

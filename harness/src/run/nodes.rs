@@ -123,6 +123,8 @@ pub struct Cloud {
     pub protocol: IpAddr,
     /// Length of the tunnel's prefix as declared.
     pub prefix_len: u8,
+    /// First address of that prefix.
+    pub network: IpAddr,
     /// GRE key.
     pub key: Option<u32>,
     /// `multipoint` or `p2p`.
@@ -354,6 +356,7 @@ impl Cloud {
             interface: format!("gre{}", place + 1),
             protocol: tunnel.tunnel.addr,
             prefix_len: tunnel.tunnel.prefix_len,
+            network: tunnel.tunnel.network().addr,
             key: tunnel.key,
             mode: match tunnel.mode {
                 TunnelMode::Multipoint => "multipoint",

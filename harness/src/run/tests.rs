@@ -19,6 +19,7 @@ fn station(name: &str, nbma: &str, protocol: &str) -> Station {
             interface: "gre1".to_owned(),
             protocol: protocol.parse().unwrap(),
             prefix_len: 24,
+            network: "10.0.0.0".parse().unwrap(),
             key: Some(42),
             mode: "multipoint",
             hold: 60,
