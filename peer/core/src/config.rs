@@ -308,6 +308,10 @@ pub struct Limits {
     pub resolutions_per_second: u32,
     /// Packets held until their next hop is known, over all destinations.
     pub held_packets: usize,
+    /// Copies of one multicast packet.
+    pub multicast_copies: usize,
+    /// ICMP errors sent into the overlay per second, over all tunnels.
+    pub icmp_per_second: u32,
     /// Bindings that were found out by asking, refused ones included.
     pub cached: usize,
     /// Requesters remembered for the day when what they were told is no longer true.
@@ -331,6 +335,8 @@ impl Default for Limits {
             resolutions: 4096,
             resolutions_per_second: 1000,
             held_packets: 1024,
+            multicast_copies: 10_000,
+            icmp_per_second: 100,
             cached: 100_000,
             requesters: 100_000,
             redirects: 16_384,

@@ -1,60 +1,132 @@
 //! From an inner destination to an adjacency: the NBMA address that a packet goes to.
 //!
-//! Small on purpose: the kernel in front of the tunnel interface routes, and has already chosen this tunnel. What is
-//! left is the next hop. A routing table with longest prefix match, learned shortcuts and prebuilt rewrites goes in
-//! front of [`Fib::adjacency`] later; its callers do not change.
+//! ```text
+//! destination -> own? attached? -> shortcut -> route -> registered in a tunnel without a subnet -> nowhere
+//!                                      |         |                   |
+//!                                      |    next hop -> binding in the tunnel's cache -> NBMA address
+//!                                      +-> NBMA address         or: the preferred next hop server
+//! ```
+//!
+//! Reads the tables and changes none; what is asked for and counted is the node's business.
 
 use std::net::IpAddr;
 
-use crate::config::{GreMode, Tunnel};
+use crate::config::{GreMode, Tunnel, host_len, in_prefix};
 use crate::ids::TunnelId;
-use crate::nhrp::cache::{BindingKind, Cache};
-use crate::nhrp::registration::Registrations;
+use crate::nhrp::Nhrp;
+use crate::nhrp::cache::BindingKind;
+use crate::rib::{Hop, Rib};
 
-/// Where a packet for an inner destination goes.
+/// Which way a destination lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// It is this node.
+    Own,
+    /// Outside all tunnels: the host behind the tunnel interfaces routes on.
+    Host,
+    /// By a shortcut.
+    Shortcut {
+        /// Through this tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the next hop.
+        via: IpAddr,
+        /// NBMA address of the next hop.
+        nbma: IpAddr,
+    },
+    /// By the routing table.
+    Tunnel {
+        /// Through this tunnel.
+        tunnel: TunnelId,
+        /// Protocol address of the next hop; the destination itself if it is a station of the tunnel.
+        next_hop: IpAddr,
+    },
+    /// No table knows.
+    Nowhere,
+}
+
+/// Where a next hop is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adjacency {
-    /// To this NBMA address.
+    /// At this NBMA address.
     Complete {
         /// The NBMA address.
         nbma: IpAddr,
+        /// Whether that was found out by asking, and has to be asked for again while it is used.
+        cached: bool,
     },
-    /// To this node itself.
+    /// It is this node itself.
     Receive,
     /// Nobody knows.
     Incomplete,
 }
 
-/// The forwarding decision. Holds no state yet: the cache and the registrations are the tables.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fib;
+/// The tables that a forwarding decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Fib<'a> {
+    /// The tunnels; the id is the position.
+    pub tunnels: &'a [Tunnel],
+    /// The routed path.
+    pub rib: &'a Rib,
+    /// Shortcuts, bindings and next hop servers.
+    pub nhrp: &'a Nhrp,
+}
 
-impl Fib {
-    /// The adjacency for `destination` in a tunnel.
-    pub fn adjacency(
-        self,
-        id: TunnelId,
-        tunnel: &Tunnel,
-        destination: IpAddr,
-        cache: &Cache,
-        registrations: &Registrations,
-    ) -> Adjacency {
-        if destination == tunnel.address {
+impl Fib<'_> {
+    /// The way to `destination` of a packet that has to do with tunnel `here`, whose own subnet goes before the same one
+    /// of another tunnel. A shortcut that leads back to `from`, where the packet came from, is none.
+    pub fn way(self, here: TunnelId, destination: IpAddr, from: Option<IpAddr>) -> Way {
+        let found = self.rib.lookup(destination);
+        match found.map(|found| found.hop) {
+            Some(Hop::Own) => return Way::Own,
+            Some(Hop::Attached) => return Way::Host,
+            _ => {}
+        }
+        let shortcut = self.nhrp.shortcuts().lookup(destination);
+        if let Some((tunnel, via, nbma)) = shortcut.filter(|(t, _, nbma)| (*t, Some(*nbma)) != (here, from)) {
+            return Way::Shortcut { tunnel, via, nbma };
+        }
+        let (len, routed) = match found.map(|found| (found.prefix_len, found.hop)) {
+            Some((len, Hop::Tunnel { next_hop, .. }))
+                if next_hop == destination && self.has(here, destination, len) =>
+            {
+                return Way::Tunnel { tunnel: here, next_hop };
+            }
+            Some((len, Hop::Tunnel { tunnel, next_hop })) => (Some(len), Way::Tunnel { tunnel, next_hop }),
+            Some((len, _)) => (Some(len), Way::Host),
+            None => (None, Way::Nowhere),
+        };
+        // In a tunnel whose subnet is not known every registered client is a route of its own.
+        let without_subnet = |id: &TunnelId| {
+            self.tunnels.get(usize::from(id.0)).is_some_and(|tunnel| tunnel.prefix_len == host_len(tunnel.address))
+        };
+        let all = (0..).map(TunnelId).take(self.tunnels.len()).filter(|id| *id != here);
+        let client = std::iter::once(here).chain(all).filter(without_subnet).find(|id| {
+            self.nhrp.cache().lookup(*id, destination).is_some_and(|b| len.is_none_or(|len| b.prefix_len > len))
+        });
+        client.map_or(routed, |tunnel| Way::Tunnel { tunnel, next_hop: destination })
+    }
+
+    /// Whether `destination` is in a tunnel's subnet, which has at least `len` bits.
+    fn has(self, id: TunnelId, destination: IpAddr, len: u8) -> bool {
+        self.tunnels.get(usize::from(id.0)).is_some_and(|tunnel| {
+            (len..host_len(tunnel.address)).contains(&tunnel.prefix_len)
+                && in_prefix(destination, tunnel.address, tunnel.prefix_len)
+        })
+    }
+
+    /// Where `next_hop`, a station of the tunnel, is.
+    pub fn adjacency(self, id: TunnelId, next_hop: IpAddr) -> Adjacency {
+        let Some(tunnel) = self.tunnels.get(usize::from(id.0)) else { return Adjacency::Incomplete };
+        if next_hop == tunnel.address {
             return Adjacency::Receive;
         }
         if let GreMode::PointToPoint { remote } = tunnel.mode {
-            return Adjacency::Complete { nbma: remote };
+            return Adjacency::Complete { nbma: remote, cached: false };
         }
-        // A list of multicast receivers comes with a later issue; a single binding never covers them.
-        if destination.is_multicast() {
-            return Adjacency::Incomplete;
-        }
-        match cache.lookup(id, destination) {
+        match self.nhrp.cache().lookup(id, next_hop) {
             Some(binding) if binding.kind == BindingKind::Local => Adjacency::Receive,
-            Some(binding) => Adjacency::Complete { nbma: binding.nbma },
-            None => {
-                registrations.preferred(id).map_or(Adjacency::Incomplete, |via| Adjacency::Complete { nbma: via.nbma })
-            }
+            Some(binding) => Adjacency::Complete { nbma: binding.nbma, cached: binding.kind == BindingKind::Cached },
+            None => Adjacency::Incomplete,
         }
     }
 }

@@ -14,20 +14,22 @@ use std::net::IpAddr;
 
 use dmvpn_wire::code::{EtherType, IpProtocol};
 use dmvpn_wire::nhrp::Packet;
-use dmvpn_wire::{ipv4, ipv6};
 
 use crate::buf::{PacketBuf, TxBatch};
 use crate::config::{Config, ConfigError, Tunnel, host_len, is_station};
 use crate::entropy::Entropy;
-use crate::fib::{Adjacency, Fib};
 use crate::gre::Gre;
+use crate::held::Held;
 use crate::ids::TunnelId;
+use crate::inner::Inner;
 use crate::io::{Command, LinkEvent, NhrpView, Output, Reply, Underlay, Verdict};
-use crate::nhrp::{Context, Effect, Nhrp, Reason, Received};
+use crate::nhrp::{Context, Effect, ErrorLimiter, Nhrp, Reason, Received};
 use crate::rib::Rib;
 use crate::stats::{DropReason, Stats};
 use crate::time::Instant;
 use crate::trace::Event;
+
+mod forward;
 
 /// A DMVPN peer without any I/O.
 pub struct Node {
@@ -39,8 +41,10 @@ pub struct Node {
     up: Vec<bool>,
     gre: Gre,
     nhrp: Nhrp,
-    fib: Fib,
     rib: Rib,
+    held: Held,
+    /// ICMP errors into the overlay.
+    icmp: ErrorLimiter,
     stats: Stats,
     outputs: VecDeque<Output>,
     /// Kept for its allocation; empty between calls.
@@ -60,6 +64,7 @@ impl Node {
             nhrp.link_up(now, id, tunnel, &mut effects);
         }
         let rib = Rib::new(&config.tunnels, &config.routes);
+        let limits = config.limits;
         let mut node = Self {
             up: vec![true; config.tunnels.len()],
             gre: Gre::new(&config.tunnels),
@@ -68,8 +73,9 @@ impl Node {
             now,
             stopped: false,
             nhrp,
-            fib: Fib,
             rib,
+            held: Held::new(limits.held_packets),
+            icmp: ErrorLimiter::new(limits.icmp_per_second),
             stats: Stats::default(),
             outputs: VecDeque::new(),
             effects,
@@ -97,18 +103,22 @@ impl Node {
         self.up.get(usize::from(id.0)).copied().unwrap_or(false)
     }
 
-    /// Takes a packet from the underlay; `payload` is what follows the outer IP header.
+    /// Takes a packet from the underlay; `payload` is what follows the outer IP header. An inner packet that leaves by a
+    /// tunnel again is put into the batch.
     pub fn underlay(&mut self, now: Instant, outer: Underlay, payload: PacketBuf, batch: &mut TxBatch) -> Verdict {
-        // Nothing is sent from here yet: forwarding between tunnels belongs to the kernel behind the tunnel interface.
-        let _ = batch;
         self.handle_timeout(now);
-        match self.accept(outer, payload) {
+        match self.accept(outer, payload, batch) {
             Ok(verdict) => verdict,
             Err((tunnel, reason)) => self.dropped(tunnel, Some(outer.src), None, reason),
         }
     }
 
-    fn accept(&mut self, outer: Underlay, mut payload: PacketBuf) -> Result<Verdict, (Option<TunnelId>, DropReason)> {
+    fn accept(
+        &mut self,
+        outer: Underlay,
+        mut payload: PacketBuf,
+        batch: &mut TxBatch,
+    ) -> Result<Verdict, (Option<TunnelId>, DropReason)> {
         if self.stopped {
             return Err((None, DropReason::Stopped));
         }
@@ -128,12 +138,7 @@ impl Node {
         match header.protocol {
             EtherType::NHRP => Ok(self.nhrp(header.tunnel, outer.src, &payload)),
             EtherType::IPV4 | EtherType::IPV6 => {
-                let destination = inner_destination(&payload).ok_or(drop(DropReason::InnerMalformed))?;
-                if (header.protocol == EtherType::IPV4) != destination.is_ipv4() {
-                    return Err(drop(DropReason::InnerMalformed));
-                }
-                self.stats.overlay_out += 1;
-                Ok(Verdict::Deliver(header.tunnel, payload))
+                self.take_from_tunnel((header.tunnel, outer.src), header.protocol, payload, batch).map_err(drop)
             }
             // GRE-2784-2.4-01.
             _ => Err(drop(DropReason::UnknownProtocolType)),
@@ -151,33 +156,15 @@ impl Node {
     /// Takes an IP packet from a tunnel interface and puts it into the batch, addressed to the right peer.
     pub fn overlay(&mut self, now: Instant, tunnel: TunnelId, packet: PacketBuf, batch: &mut TxBatch) -> Verdict {
         self.handle_timeout(now);
-        let source = inner_source(&packet);
-        match self.forward(tunnel, packet, batch) {
+        let source = Inner::read(&packet).map(|inner| inner.src);
+        if self.stopped {
+            return self.dropped(Some(tunnel), source, None, DropReason::Stopped);
+        }
+        self.stats.overlay_in += 1;
+        match self.take_from_host(tunnel, packet, batch) {
             Ok(verdict) => verdict,
             Err(reason) => self.dropped(Some(tunnel), source, None, reason),
         }
-    }
-
-    fn forward(&mut self, id: TunnelId, packet: PacketBuf, batch: &mut TxBatch) -> Result<Verdict, DropReason> {
-        if self.stopped {
-            return Err(DropReason::Stopped);
-        }
-        let tunnel = self.config.tunnels.get(usize::from(id.0)).ok_or(DropReason::UnknownTunnel)?;
-        if !self.is_up(id) {
-            return Err(DropReason::TunnelDown);
-        }
-        self.stats.overlay_in += 1;
-        let destination = inner_destination(&packet).ok_or(DropReason::InnerMalformed)?;
-        let nbma = match self.fib.adjacency(id, tunnel, destination, self.nhrp.cache(), self.nhrp.registrations()) {
-            Adjacency::Complete { nbma } => nbma,
-            Adjacency::Receive => return Err(DropReason::OwnAddress),
-            Adjacency::Incomplete => return Err(DropReason::NoAdjacency),
-        };
-        let protocol = if destination.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-        let tos = inner_tos(&packet);
-        batch.push(Gre::encapsulate(tunnel, nbma, protocol, tos, packet));
-        self.stats.underlay_out += 1;
-        Ok(Verdict::Sent(1))
     }
 
     /// Answers an operator.
@@ -204,6 +191,7 @@ impl Node {
             Command::Shutdown => {
                 if !self.stopped {
                     self.with_nhrp(|nhrp, now, cx, out| nhrp.shutdown(now, cx, out));
+                    self.held.clear();
                     self.stopped = true;
                     self.emit(Event::Stopped);
                 }
@@ -266,10 +254,11 @@ impl Node {
     /// Fires everything that is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        if self.stopped || self.nhrp.poll_timeout().is_none_or(|(at, _)| at > self.now) {
+        if self.poll_timeout().is_none_or(|(at, _)| at > self.now) {
             return;
         }
         self.with_nhrp(|nhrp, now, cx, out| nhrp.handle_timeout(now, cx, out));
+        self.give_up_held();
     }
 
     /// Lets NHRP do something with what it may use of the node, and carries out what it wants.
@@ -296,7 +285,11 @@ impl Node {
 
     /// When [`Self::handle_timeout`] must be called next, and for what. It changes with every other call.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        if self.stopped { None } else { self.nhrp.poll_timeout() }
+        if self.stopped {
+            return None;
+        }
+        let held = self.held.poll_timeout().map(|at| (at, Reason::Held));
+        [self.nhrp.poll_timeout(), held].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// The next thing for the shell to do or to know.
@@ -321,6 +314,8 @@ impl Node {
     pub fn invariants(&self) -> Result<(), String> {
         self.nhrp.invariants()?;
         self.gre.invariants(&self.config.tunnels)?;
+        self.rib.invariants()?;
+        self.held.invariants()?;
         if !self.effects.is_empty() {
             return Err("effects are left over".into());
         }
@@ -339,7 +334,13 @@ impl Node {
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Event(event) => self.emit(event),
+                Effect::Event(event) => {
+                    let found = (!self.held.is_empty()).then(|| event.clone());
+                    self.emit(event);
+                    if let Some(found) = found {
+                        self.release_held(&found);
+                    }
+                }
                 Effect::NhsLearned { tunnel, protocol, nbma } => {
                     let events = self.nhrp.nhs_learned(self.now, tunnel, protocol, nbma);
                     events.into_iter().for_each(|event| self.emit(event));
@@ -394,31 +395,4 @@ impl Node {
             self.stats.outputs_lost += 1;
         }
     }
-}
-
-/// Source of an inner IP packet.
-fn inner_source(packet: &[u8]) -> Option<IpAddr> {
-    match ipv4::Packet::new(packet).version()? {
-        4 => ipv4::Packet::new(packet).src().map(IpAddr::V4),
-        6 => ipv6::Packet::new(packet).src().map(IpAddr::V6),
-        _ => None,
-    }
-}
-
-/// Destination of an inner IP packet.
-fn inner_destination(packet: &[u8]) -> Option<IpAddr> {
-    match ipv4::Packet::new(packet).version()? {
-        4 => ipv4::Packet::new(packet).dst().map(IpAddr::V4),
-        6 => ipv6::Packet::new(packet).dst().map(IpAddr::V6),
-        _ => None,
-    }
-}
-
-/// TOS or traffic class of an inner IP packet: the outer header of a data packet repeats it.
-fn inner_tos(packet: &[u8]) -> u8 {
-    match ipv4::Packet::new(packet).version() {
-        Some(4) => ipv4::Packet::new(packet).tos(),
-        _ => ipv6::Packet::new(packet).traffic_class(),
-    }
-    .unwrap_or(0)
 }

@@ -92,6 +92,14 @@ drop_reasons! {
     ReplyMismatch = "reply_mismatch" => "reply does not fit the request",
     /// An Error Indication about nothing that is outstanding.
     UnsolicitedError = "unsolicited_error" => "error indication without an outstanding request",
+    /// A packet that a tunnel end sent to itself by way of this node (RFC 2784 §3.1).
+    Looped = "looped" => "would go back to the tunnel end that sent it",
+    /// The TTL or hop limit of a packet to be forwarded is used up.
+    TtlExpired = "ttl_expired" => "TTL used up",
+    /// Too many packets wait for a next hop already.
+    HeldFull = "held_full" => "too many packets wait for their next hop",
+    /// The next hop that a packet waited for was not found out in time.
+    HeldTooLong = "held_too_long" => "its next hop was not found out",
     /// No way to the inner destination.
     NoAdjacency = "no_adjacency" => "no way to the inner destination",
     /// The inner destination is this node.
@@ -125,6 +133,15 @@ pub struct Stats {
     pub overlay_in: u64,
     /// Inner packets delivered to a tunnel interface.
     pub overlay_out: u64,
+    /// Inner packets that came through a tunnel and left through one.
+    pub forwarded: u64,
+    /// ICMP errors sent into the overlay.
+    pub icmp_out: u64,
+    /// ICMP errors not sent because of [`Limits::icmp_per_second`](crate::config::Limits::icmp_per_second).
+    pub icmp_suppressed: u64,
+    /// Copies of multicast packets not sent because of
+    /// [`Limits::multicast_copies`](crate::config::Limits::multicast_copies).
+    pub multicast_copies_refused: u64,
     /// Error Indications not sent because of [`Limits::errors_per_second`](crate::config::Limits::errors_per_second).
     pub errors_suppressed: u64,
     /// Client information entries refused with code 5.
@@ -143,6 +160,10 @@ impl Default for Stats {
             underlay_out: 0,
             overlay_in: 0,
             overlay_out: 0,
+            forwarded: 0,
+            icmp_out: 0,
+            icmp_suppressed: 0,
+            multicast_copies_refused: 0,
             errors_suppressed: 0,
             entries_refused_for_resources: 0,
             outputs_lost: 0,
@@ -188,6 +209,10 @@ impl Stats {
             ("underlay.out", self.underlay_out),
             ("overlay.in", self.overlay_in),
             ("overlay.out", self.overlay_out),
+            ("overlay.forwarded", self.forwarded),
+            ("overlay.icmp_out", self.icmp_out),
+            ("overlay.icmp_suppressed", self.icmp_suppressed),
+            ("overlay.multicast_copies_refused", self.multicast_copies_refused),
             ("nhrp.errors_suppressed", self.errors_suppressed),
             ("nhrp.entries_refused_for_resources", self.entries_refused_for_resources),
             ("outputs_lost", self.outputs_lost),

@@ -330,6 +330,11 @@ impl Cache {
         self.bindings.values()
     }
 
+    /// The bindings of a tunnel, by address and prefix length.
+    pub fn of(&self, tunnel: TunnelId) -> impl Iterator<Item = &Binding> {
+        self.bindings.range((tunnel, LOWEST, 0, LOWEST)..=(tunnel, HIGHEST, u8::MAX, HIGHEST)).map(|(_, b)| b)
+    }
+
     /// Number of bindings learned by registration.
     pub fn dynamic(&self) -> usize {
         self.dynamic

@@ -32,7 +32,8 @@ use crate::time::Instant;
 use crate::trace::Event;
 
 use cache::{Binding, BindingKind, Cache};
-use error::{ErrorLimiter, Rejection};
+pub(crate) use error::ErrorLimiter;
+use error::Rejection;
 use registration::Registrations;
 use reqid::RequestIds;
 use shortcut::Shortcuts;
@@ -367,6 +368,8 @@ pub enum Reason {
     Refresh,
     /// A registration's holding time ends without an acknowledgment.
     RegistrationLapse,
+    /// Packets have waited too long for their next hop.
+    Held,
     /// A server that came back has stood long enough to be preferred again.
     Probation,
 }

@@ -1,0 +1,285 @@
+//! The node as a router between its tunnels: hops, ways, circles, copies, and what waits.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use common::*;
+use dmvpn_core::config::{Config, Limits, Map, Multicast, Nhs, Route, RouteVia, Tunnel};
+use dmvpn_core::{Command, DropReason, LinkEvent, Node, PacketBuf, Transmit, TunnelId, TxBatch, Underlay, Verdict};
+use dmvpn_wire::{checksum, ipv4, ipv6};
+
+/// A UDP packet with four octets that are recognised.
+fn inner(src: &str, dst: &str, ttl: u8) -> Vec<u8> {
+    let (mut packet, payload) = (vec![0; 40], [0xCA, 0xFE, 0xBA, 0xBE]);
+    match (ip(src), ip(dst)) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            packet.truncate(20);
+            ipv4::Repr { ttl, ..ipv4::Repr::new(src, dst, 17.into()) }.emit(4, &mut packet).unwrap();
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            ipv6::Repr { hop_limit: ttl, ..ipv6::Repr::new(src, dst, 17.into()) }.emit(4, &mut packet).unwrap();
+        }
+        _ => panic!("two families"),
+    }
+    packet.extend(payload);
+    packet
+}
+
+fn overlay(node: &mut Node, at: u64, packet: &[u8]) -> (Verdict, Vec<Transmit>) {
+    let mut batch = TxBatch::new();
+    let buffer = PacketBuf::with_headroom(node.headroom(TUN), packet);
+    let verdict = node.overlay(secs(at), TUN, buffer, &mut batch);
+    node.invariants().unwrap();
+    (verdict, batch.drain().collect())
+}
+
+fn underlay(node: &mut Node, at: u64, src: &str, packet: &[u8]) -> (Verdict, Vec<Transmit>) {
+    let mut batch = TxBatch::new();
+    let protocol = if packet[0] >> 4 == 6 { [0x86, 0xDD] } else { [8, 0] };
+    let payload = [&[0, 0], &protocol[..], packet].concat();
+    let outer = Underlay { src: ip(src), dst: node.tunnels()[0].nbma, protocol: 47, ttl: 255 };
+    let verdict = node.underlay(secs(at), outer, payload.into(), &mut batch);
+    node.invariants().unwrap();
+    (verdict, batch.drain().collect())
+}
+
+/// A hub with the spokes 1 and 2 registered, at second 1.
+fn hub_with_two(change: impl FnOnce(&mut Tunnel)) -> World {
+    let mut world = World::new(Duration::ZERO);
+    world.add("hub", with(hub(), change));
+    for (name, n) in [("spoke1", 1), ("spoke2", 2)] {
+        world.add(name, spoke(n));
+    }
+    world.run(secs(1));
+    world
+}
+
+fn attached(prefix: &str, prefix_len: u8) -> Route {
+    Route { prefix: ip(prefix), prefix_len, via: RouteVia::Attached { address: None } }
+}
+
+fn through(prefix: &str, prefix_len: u8, next_hop: &str) -> Route {
+    Route { prefix: ip(prefix), prefix_len, via: RouteVia::Tunnel { tunnel: TUN, next_hop: ip(next_hop) } }
+}
+
+/// The inner packet of what was sent.
+fn inside(sent: &Transmit) -> Vec<u8> {
+    sent.payload[4..].to_vec()
+}
+
+#[test]
+fn a_hub_forwards_between_its_spokes_and_counts_the_hop() {
+    let mut world = hub_with_two(|_| {});
+    let hub = world.node("hub");
+    hub.command(secs(1), Command::AddRoute(through("172.20.2.0", 24, "10.0.0.12")));
+    for destination in ["10.0.0.12", "172.20.2.9"] {
+        let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &inner("10.0.0.11", destination, 5));
+        assert_eq!((verdict, sent[0].dst, sent[0].tos), (Verdict::Sent(1), ip("192.0.2.12"), 0));
+        // Rewritten as if it had been sent with one hop less: the checksum is right.
+        assert_eq!(inside(&sent[0]), inner("10.0.0.11", destination, 4));
+    }
+    assert_eq!((hub.stats().forwarded, hub.stats().overlay_out), (2, 0));
+    // What the host sends has been counted by the host.
+    let (_, sent) = overlay(hub, 1, &inner("10.0.0.1", "10.0.0.12", 5));
+    assert_eq!(inside(&sent[0]), inner("10.0.0.1", "10.0.0.12", 5));
+}
+
+#[test]
+fn what_is_for_this_node_or_behind_it_is_delivered_untouched() {
+    let mut world = hub_with_two(|_| {});
+    let hub = world.node("hub");
+    hub.command(secs(1), Command::AddRoute(attached("172.20.1.0", 24)));
+    hub.command(secs(1), Command::AddRoute(Route { prefix: ip("172.16.0.0"), prefix_len: 12, via: RouteVia::Beyond }));
+    for destination in
+        ["10.0.0.1", "172.20.1.9", "172.16.0.1", "203.0.113.1", "224.0.0.5", "255.255.255.255", "10.0.0.255"]
+    {
+        let packet = inner("10.0.0.11", destination, 1);
+        let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &packet);
+        assert_eq!((verdict, sent), (Verdict::Deliver(TUN, packet.into()), vec![]), "{destination}");
+    }
+    // And given back by the host it is not sent in a circle.
+    for destination in ["10.0.0.1", "172.20.1.9"] {
+        assert!(matches!(overlay(hub, 1, &inner("172.20.1.9", destination, 9)).0, Verdict::Dropped(_)));
+    }
+}
+
+#[test]
+fn the_last_hop_is_told_to_the_sender() {
+    let mut world = hub_with_two(|_| {});
+    let hub = world.node("hub");
+    let expired = (Verdict::Dropped(DropReason::TtlExpired), ip("192.0.2.11"));
+    for ttl in [0, 1] {
+        let packet = inner("10.0.0.11", "10.0.0.12", ttl);
+        let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &packet);
+        assert_eq!((verdict, sent[0].dst), expired);
+        let icmp = inside(&sent[0]);
+        let (header, payload) = ipv4::Repr::parse(&icmp).unwrap();
+        assert_eq!((IpAddr::from(header.src), IpAddr::from(header.dst)), (ip("10.0.0.1"), ip("10.0.0.11")));
+        assert!(payload[0] == 11 && checksum::verify(payload) && payload[8..] == packet[..]);
+    }
+    // From a network behind the spoke that nobody told us of: back where it came from.
+    assert_eq!(underlay(hub, 1, "192.0.2.11", &inner("172.20.1.9", "10.0.0.12", 1)).1[0].dst, ip("192.0.2.11"));
+    // Never about an ICMP error.
+    let mut error = inner("10.0.0.11", "10.0.0.12", 1);
+    error[9] = 1;
+    error[20] = 3;
+    ipv4::Packet::new(&mut error[..]).fill_checksum();
+    let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &error);
+    assert_eq!((verdict, sent), (expired.0.clone(), vec![]));
+    assert_eq!((hub.stats().icmp_out, hub.stats().icmp_suppressed), (3, 0));
+    // And not more than so many in a second.
+    for _ in 0..200 {
+        let _ = underlay(hub, 2, "192.0.2.11", &inner("10.0.0.11", "10.0.0.12", 1));
+    }
+    let limit = u64::from(Limits::default().icmp_per_second);
+    assert_eq!((hub.stats().icmp_out, hub.stats().icmp_suppressed), (3 + limit, 200 - limit));
+}
+
+#[test]
+fn ipv6_inside_is_forwarded_alike() {
+    let tunnel = |n: u8| {
+        let mut tunnel = Tunnel::new("tun0", IpAddr::from([192, 0, 2, n]), ip(&format!("fd00::{n}")), 64);
+        tunnel.nhrp.server = n == 1;
+        if n != 1 {
+            tunnel.nhrp.nhs.push(Nhs::new(ip("fd00::1"), ip("192.0.2.1")));
+        }
+        Config { tunnels: vec![tunnel], ..Config::default() }
+    };
+    let mut world = World::new(Duration::ZERO);
+    for (name, n) in [("hub", 1), ("spoke1", 11), ("spoke2", 12)] {
+        world.add(name, tunnel(n));
+    }
+    world.run(secs(1));
+    let hub = world.node("hub");
+    let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &inner("fd00::11", "fd00::12", 5));
+    assert_eq!((verdict, sent[0].dst), (Verdict::Sent(1), ip("192.0.2.12")));
+    assert_eq!(inside(&sent[0]), inner("fd00::11", "fd00::12", 4));
+    let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &inner("fd00::11", "fd00::12", 1));
+    assert_eq!((verdict, inside(&sent[0])[40]), (Verdict::Dropped(DropReason::TtlExpired), 3));
+    let link_local = inner("fe80::11", "fd00::12", 5);
+    assert!(matches!(underlay(hub, 1, "192.0.2.11", &link_local).0, Verdict::Deliver(..)));
+}
+
+#[test]
+fn nothing_goes_back_to_the_end_that_it_is_from() {
+    let mut world = hub_with_two(|_| {});
+    let hub = world.node("hub");
+    // GRE-2784-3.1-02.
+    let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &inner("10.0.0.12", "10.0.0.11", 9));
+    assert_eq!((verdict, sent), (Verdict::Dropped(DropReason::Looped), vec![]));
+    // A spoke does not give the hub back what only the hub could know.
+    let (verdict, sent) = underlay(world.node("spoke1"), 1, "192.0.2.1", &inner("10.0.0.12", "172.31.0.1", 9));
+    assert!(matches!(verdict, Verdict::Deliver(..)) && sent.is_empty());
+    // A control: from another end it goes to the same station.
+    assert_eq!(underlay(world.node("hub"), 1, "192.0.2.12", &inner("10.0.0.12", "10.0.0.11", 9)).1.len(), 1);
+}
+
+#[test]
+fn broken_packets_are_not_forwarded() {
+    let mut world = hub_with_two(|_| {});
+    let hub = world.node("hub");
+    let good = inner("10.0.0.11", "10.0.0.12", 5);
+    let mut checksum = good.clone();
+    checksum[10] ^= 1;
+    let mut long = good.clone();
+    long[3] += 1;
+    ipv4::Packet::new(&mut long[..]).fill_checksum();
+    let mut options = good.clone();
+    options[0] = 0x47;
+    for packet in [&checksum[..], &long, &options, &good[..19], &good[..20]] {
+        let (verdict, sent) = underlay(hub, 1, "192.0.2.11", packet);
+        assert_eq!((verdict, sent), (Verdict::Dropped(DropReason::InnerMalformed), vec![]), "{packet:x?}");
+    }
+}
+
+#[test]
+fn clients_of_a_tunnel_without_a_subnet_are_routes() {
+    let mut world = hub_with_two(|t| t.prefix_len = 32);
+    let hub = world.node("hub");
+    let (verdict, sent) = underlay(hub, 1, "192.0.2.11", &inner("10.0.0.11", "10.0.0.12", 5));
+    assert_eq!((verdict, sent[0].dst), (Verdict::Sent(1), ip("192.0.2.12")));
+    // More special than a default route, and less than an attached network.
+    hub.command(secs(1), Command::AddRoute(Route { prefix: ip("0.0.0.0"), prefix_len: 0, via: RouteVia::Beyond }));
+    assert_eq!(underlay(hub, 1, "192.0.2.11", &inner("10.0.0.11", "10.0.0.12", 5)).1.len(), 1);
+    assert!(matches!(underlay(hub, 1, "192.0.2.11", &inner("10.0.0.11", "10.0.0.13", 5)).0, Verdict::Deliver(..)));
+    hub.command(secs(1), Command::AddRoute(attached("10.0.0.0", 24)));
+    assert!(matches!(underlay(hub, 1, "192.0.2.11", &inner("10.0.0.11", "10.0.0.12", 5)).0, Verdict::Deliver(..)));
+}
+
+#[test]
+fn a_route_may_lead_from_one_tunnel_into_another() {
+    let mut config = hub();
+    let second = Tunnel::new("tun1", ip("198.51.100.1"), ip("10.1.0.1"), 24);
+    config.tunnels.push(second);
+    config.tunnels[1].nhrp.maps.push(Map { protocol: ip("10.1.0.9"), nbma: ip("198.51.100.9") });
+    config.tunnels[1].key = Some(7);
+    let via = RouteVia::Tunnel { tunnel: TunnelId(1), next_hop: ip("10.1.0.9") };
+    config.routes.push(Route { prefix: ip("172.20.9.0"), prefix_len: 24, via });
+    let mut node = node(config, secs(0));
+    for destination in ["10.1.0.9", "172.20.9.9"] {
+        let (verdict, sent) = underlay(&mut node, 1, "192.0.2.11", &inner("10.0.0.11", destination, 5));
+        assert_eq!((verdict, sent[0].src, sent[0].dst), (Verdict::Sent(1), ip("198.51.100.1"), ip("198.51.100.9")));
+        assert_eq!(sent[0].payload[..8], [0x20, 0, 8, 0, 0, 0, 0, 7]);
+    }
+    node.link(secs(2), LinkEvent::Down { tunnel: TunnelId(1) });
+    let (verdict, _) = underlay(&mut node, 2, "192.0.2.11", &inner("10.0.0.11", "10.1.0.9", 5));
+    assert_eq!(verdict, Verdict::Dropped(DropReason::TunnelDown));
+}
+
+#[test]
+fn multicast_is_copied_once_to_every_receiver() {
+    let mut world = hub_with_two(|t| {
+        t.nhrp.multicast.push(Multicast::Static(ip("192.0.2.99")));
+        t.nhrp.multicast.push(Multicast::Static(ip("192.0.2.11")));
+    });
+    let hub = world.node("hub");
+    for destination in ["224.0.0.5", "255.255.255.255", "10.0.0.255"] {
+        let packet = inner("10.0.0.1", destination, 1);
+        let (verdict, sent) = overlay(hub, 1, &packet);
+        let to: Vec<IpAddr> = sent.iter().map(|transmit| transmit.dst).collect();
+        assert_eq!((verdict, to), (Verdict::Sent(3), ["192.0.2.11", "192.0.2.12", "192.0.2.99"].map(ip).to_vec()));
+        assert!(sent.iter().all(|transmit| inside(transmit) == packet));
+        // CISCO-RED-02 and split horizon: a client's own multicast ends here.
+        assert_eq!(underlay(hub, 1, "192.0.2.11", &packet).1, []);
+    }
+    // A spoke's goes to its servers.
+    let (_, sent) = overlay(world.node("spoke1"), 1, &inner("10.0.0.11", "224.0.0.5", 1));
+    assert_eq!((sent.len(), sent[0].dst), (1, ip("192.0.2.1")));
+}
+
+#[test]
+fn multicast_without_receivers_is_dropped_and_copies_are_bounded() {
+    let silent = with(hub(), |t| t.nhrp.multicast.clear());
+    let (verdict, _) = overlay(&mut node(silent, secs(0)), 1, &inner("10.0.0.1", "224.0.0.5", 1));
+    assert_eq!(verdict, Verdict::Dropped(DropReason::NoAdjacency));
+    let limits = Limits { multicast_copies: 2, ..Limits::default() };
+    let wide = with(hub(), |t| {
+        t.nhrp.multicast = (11..=15).map(|n| Multicast::Static(IpAddr::from([192, 0, 2, n]))).collect();
+    });
+    let mut node = node(Config { limits, ..wide }, secs(0));
+    assert_eq!(overlay(&mut node, 1, &inner("10.0.0.1", "224.0.0.5", 1)).0, Verdict::Sent(2));
+    assert_eq!(node.stats().multicast_copies_refused, 3);
+}
+
+#[test]
+fn two_tunnels_in_one_subnet_keep_to_themselves() {
+    let tunnel = |name, nbma: &str, address: &str, peer: &str| {
+        let mut tunnel = Tunnel::new(name, ip(nbma), ip(address), 24);
+        tunnel.nhrp.maps.push(Map { protocol: ip("10.0.0.9"), nbma: ip(peer) });
+        tunnel
+    };
+    let tunnels = vec![
+        tunnel("a", "192.0.2.1", "10.0.0.1", "192.0.2.9"),
+        tunnel("b", "198.51.100.1", "10.0.0.2", "198.51.100.9"),
+    ];
+    let mut node = node(Config { tunnels, ..Config::default() }, secs(0));
+    for (id, peer) in [(TunnelId(0), "192.0.2.9"), (TunnelId(1), "198.51.100.9")] {
+        let mut batch = TxBatch::new();
+        let _ = node.overlay(secs(1), id, inner("10.0.0.1", "10.0.0.9", 9).into(), &mut batch);
+        assert_eq!(batch.as_slice()[0].dst, ip(peer));
+    }
+}
