@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod capture;
 pub mod cli;
+pub mod coverage;
 pub mod dissect;
 pub mod docker;
 pub mod doctor;

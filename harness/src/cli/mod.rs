@@ -6,6 +6,7 @@ macro_rules! say {
 }
 
 mod check;
+mod coverage;
 mod explain;
 mod images;
 mod infra;
@@ -42,6 +43,7 @@ use crate::world::LabError;
   cargo lab run                                        everything, on the built-in hub and spoke
   cargo lab run nhrp/registration --subject frr:10.3   one suite against a real FRRouting hub
   cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
+  cargo lab coverage NHRP-5.2.4                        who is judged by the requirements of a section
   cargo lab up                                         a hub and a spoke to play with, until Ctrl-C
   cargo lab shell hub                                  and a terminal in one of them
   cargo lab doctor                                     what this machine can run
@@ -82,6 +84,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check suites, implementations and divergences without running anything.
     Check(check::CheckArgs),
+    /// Say which requirement is judged against which implementation, and by which cases.
+    Coverage(coverage::CoverageArgs),
     /// Say what this machine can run, and what to install for the rest.
     Doctor(infra::DoctorArgs),
     /// List, build or remove what real routers run from: images, and a kernel and roots for guests.
@@ -129,6 +133,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),
+        Command::Coverage(args) => coverage::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
         Command::Images(args) => images::run(args, root, cli.color),
