@@ -95,7 +95,7 @@ fn outcomes(result: &Value) -> BTreeMap<String, String> {
 #[test]
 fn a_guest_that_dies_costs_one_case() {
     let Some(lab) = Lab::new() else { return };
-    let suites = ["--suites", "harness/tests/real/suites", "--subject", "frr:10.3", "--wall-limit", "25"];
+    let suites = ["lab/deaths", "--suites", "harness/tests/real/suites", "--subject", "frr:10.3", "--wall-limit", "25"];
     let (code, result) = lab.cases(&suites);
     assert_eq!(code, Some(4), "{result}");
     let wanted = [
@@ -112,11 +112,34 @@ fn a_guest_that_dies_costs_one_case() {
         let case = result["cases"].as_array().unwrap().iter().find(|case| case["id"] == id).unwrap();
         format!("{} {}", case["verdict"]["cause"], case["verdict"]["reason"])
     };
-    assert!(reason("lab/deaths/daemon").contains("`nhrpd` ended: Signalled(9)"), "{}", reason("lab/deaths/daemon"));
+    assert!(reason("lab/deaths/daemon").contains("`nhrpd` ended: signal 9"), "{}", reason("lab/deaths/daemon"));
     let panicked = reason("lab/deaths/router");
     assert!(panicked.contains("guest.died") && panicked.contains("Out of memory"), "{panicked}");
     let hung = reason("lab/deaths/hang");
     assert!(hung.contains("guest.wall-limit"), "{hung}");
+    lab.assert_clean();
+}
+
+#[test]
+fn a_daemon_that_a_destructive_case_kills_has_failed() {
+    let Some(lab) = Lab::new() else { return };
+    let (code, result) =
+        lab.cases(&["lab/destruction", "--suites", "harness/tests/real/suites", "--subject", "frr:10.3"]);
+    assert_eq!(code, Some(1), "{result}");
+    let wanted = [("kills", "fail"), ("lives", "pass"), ("ordinary", "pass"), ("spares", "pass")];
+    let wanted = wanted.map(|(case, outcome)| (format!("lab/destruction/{case}"), outcome.to_owned()));
+    assert_eq!(outcomes(&result), wanted.into());
+    let cases = result["cases"].as_array().unwrap();
+    let order: Vec<&str> = cases.iter().map(|case| case["id"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(order, ["ordinary", "lives", "kills", "spares"]);
+    let verdict = &cases[2]["verdict"];
+    assert_eq!(verdict["reason"], "nhrpd died: signal 9");
+    let comparison = &verdict["failure"]["comparison"];
+    assert_eq!(comparison["rows"][0]["field"], "process");
+    assert!(comparison["actual_line"].as_str().unwrap().starts_with("nhrp.registration_request "), "{comparison}");
+    assert!(comparison["actual_hex"].as_str().is_some_and(|octets| octets.starts_with("45")), "{comparison}");
+    let folder = Path::new(cases[2]["evidence"].as_str().unwrap());
+    assert!(folder.join("wan.pcapng").is_file() && folder.join("logs/hub.log").is_file());
     lab.assert_clean();
 }
 

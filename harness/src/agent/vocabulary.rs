@@ -139,6 +139,16 @@ pub enum Status {
     Signalled(i32),
 }
 
+/// `exit code 1`, `signal 11`.
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Status::Exited(code) => write!(f, "exit code {code}"),
+            Status::Signalled(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
 /// A daemon's answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VtyReply {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{Place, Trouble, root, suites};
 use crate::run::divergence;
+use crate::run::plan::is_destructive;
 use crate::suite::select::{Pick, select};
 use crate::suite::{Step, Steps};
 
@@ -39,6 +40,12 @@ fn explain(pick: &Pick<'_>) {
     say!("{}", pick.id());
     say!("  {}", case.title);
     say!("  ({}:{})", suite.source.path.display(), case.span.line);
+    if !case.tags.is_empty() {
+        say!("\n  tags       {}", case.tags.join(", "));
+    }
+    if is_destructive(case) {
+        say!("             it may kill who is judged, which is a failure then: it runs last, in a lab of its own");
+    }
     for cite in &case.cites {
         let requirement = cite.requirement.as_deref().map(|id| format!(" [{id}]")).unwrap_or_default();
         let quote = cite.quote.as_deref().map(|quote| format!(": \"{quote}\"")).unwrap_or_default();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dmvpn_core::time::Instant;
 
 use super::cast::Cast;
+use super::death;
 use super::nodes::Station;
 use super::steps;
 use crate::agent::EXECUTABLE;
@@ -250,9 +251,13 @@ impl<'a> CaseRun<'a> {
         }
     }
 
-    /// The lab's own failure: an error with the last words of the nodes, never a word about conformance.
+    /// The lab's own failure: an error with the last words of the nodes, never a word about conformance. Only where a case
+    /// is there to see whether the subject survives it, its death is the subject's.
     fn lab_verdict(&self, error: &LabError) -> Verdict {
         let timeline = &self.world.fabric.timeline;
+        if let Some(verdict) = death::of_subject(self.case, self.suite.topology_of(self.case), timeline, error) {
+            return verdict;
+        }
         let failure = Failure {
             actual: error.to_string(),
             nearby: timeline.around(timeline.end().saturating_sub(1), 5, 0),

@@ -248,6 +248,33 @@ cases:
     }
 
     #[test]
+    fn what_is_destructive_comes_last_and_alone() {
+        let mut suites = [suite("bind: subject", "bind: peer")];
+        let mut case = suites[0].cases[0].clone();
+        for (id, tag) in [("kills", "destructive"), ("kills-too", "destructive"), ("lives", "other")] {
+            case.id = id.to_owned();
+            case.tags = vec![tag.to_owned()];
+            suites[0].cases.push(case.clone());
+        }
+        let plan = planned(&suites, &["frr:8.4.4", "frr:10.3"], "peer", BOTH);
+        let order: Vec<String> =
+            plan.cells.iter().map(|cell| format!("{} {}", cell.case.id, cell.cast.subject.version())).collect();
+        let wanted = [
+            "case 8.4.4",
+            "lives 8.4.4",
+            "case 10.3",
+            "lives 10.3",
+            "kills 8.4.4",
+            "kills-too 8.4.4",
+            "kills 10.3",
+            "kills-too 10.3",
+        ];
+        assert_eq!(order, wanted);
+        assert_eq!(plan.cells[0].lab_key(), plan.cells[1].lab_key(), "ordinary cases share routers");
+        assert_ne!(plan.cells[4].lab_key(), plan.cells[5].lab_key(), "destructive ones do not");
+    }
+
+    #[test]
     fn names_that_nobody_bears() {
         let suites = [suite("bind: subject", "bind: fr:10.3"), suite("bind: subject", "bind: frr:10.4")];
         let mistakes = mistakes(&suites, &known());

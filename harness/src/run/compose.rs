@@ -213,7 +213,10 @@ fn reply(msg: Msg, request: &Packet, from: &Station) -> Result<Message, LabError
     for extension in &mut message.extensions {
         if let ExtensionValue::ResponderAddress(cies) = &mut extension.value {
             let (nbma, proto) = (from.nbma.into(), from.cloud.protocol.into());
-            *cies = Cies::from_elem(Cie { mtu: from.cloud.mtu, holding_time: from.cloud.hold, nbma, proto, ..Cie::default() }, 1);
+            *cies = Cies::from_elem(
+                Cie { mtu: from.cloud.mtu, holding_time: from.cloud.hold, nbma, proto, ..Cie::default() },
+                1,
+            );
         }
     }
     Ok(message)

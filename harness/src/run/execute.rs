@@ -11,7 +11,7 @@ use super::case::{CaseRun, Leavings, Settings};
 use super::divergence::{self, Divergence};
 use super::guests::Guests;
 use super::keep::{self, Keep};
-use super::plan::{Cell, LabKey};
+use super::plan::{Cell, LabKey, is_destructive};
 use crate::evidence::Run;
 use crate::report::Reporter;
 use crate::subject::Subject;
@@ -114,10 +114,13 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, real: &mut Real<'_>) -
         tally.tell(index, judged(&cells[index], context, None));
     }
     simulate(cells, &of(WorldKind::Sim), &tally);
-    let indices = of(WorldKind::Real);
-    match real {
-        Real::Here(routers) => run_here(cells, &indices, &tally, *routers),
-        Real::Guests(guests) => guests.run(cells, &indices, &tally),
+    let (last, first): (Vec<usize>, Vec<usize>) =
+        of(WorldKind::Real).into_iter().partition(|index| is_destructive(cells[*index].case));
+    for indices in [first, last] {
+        match real {
+            Real::Here(routers) => run_here(cells, &indices, &tally, *routers),
+            Real::Guests(guests) => guests.run(cells, &indices, &tally),
+        }
     }
     tally.into_results()
 }

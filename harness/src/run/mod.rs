@@ -10,6 +10,7 @@
 pub mod case;
 pub mod cast;
 pub mod compose;
+mod death;
 pub mod divergence;
 pub mod execute;
 pub mod guests;

@@ -4,9 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dmvpn_core::config::{
-    self, Config, GreMode, Map, Multicast, Nhrp, Nhs, Profile, Route, RouteVia, Secret, Tunnel,
-};
+use dmvpn_core::config::{self, Config, GreMode, Map, Multicast, Nhrp, Nhs, Profile, Route, RouteVia, Secret, Tunnel};
 use dmvpn_core::ids::TunnelId;
 
 use crate::expect::Env;
@@ -253,13 +251,7 @@ impl Station {
     ///
     /// # Errors
     /// Why there is no such way.
-    pub fn way(
-        &self,
-        node: &NodeDecl,
-        topology: &Topology,
-        to: Cidr,
-        via: &suite::Station,
-    ) -> Result<Way, String> {
+    pub fn way(&self, node: &NodeDecl, topology: &Topology, to: Cidr, via: &suite::Station) -> Result<Way, String> {
         let (address, named) = match via {
             suite::Station::Addr(address) => (Some(*address), false),
             suite::Station::Node(other) => (topology.nodes.get(other).and_then(|other| node.next_hop(other)), true),
@@ -416,7 +408,9 @@ impl Cloud {
             shortcut: self.shortcut,
             resolution_holding_time: self.resolution_hold,
             multicast: kinds.chain(self.multicast_to.iter().copied().map(Multicast::Static)).collect(),
-            clusters: clusters.map(|cluster| config::Cluster { id: cluster.id, max_connections: cluster.max }).collect(),
+            clusters: clusters
+                .map(|cluster| config::Cluster { id: cluster.id, max_connections: cluster.max })
+                .collect(),
             fallback: Duration::from_secs(self.fallback),
             ..Nhrp::default()
         };

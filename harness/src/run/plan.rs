@@ -37,12 +37,23 @@ impl Cell<'_> {
 
     /// What decides the routers of a lab: cells with the same one share it.
     pub fn lab_key(&self) -> LabKey<'_> {
-        (self.cast.subject.id(), self.cast.peer.id(), self.suite.id.as_str(), self.epoch_ns())
+        // Nobody is to be judged by what is left of routers that a case may have destroyed.
+        let alone = is_destructive(self.case).then_some(self.case.id.as_str());
+        (self.cast.subject.id(), self.cast.peer.id(), self.suite.id.as_str(), self.epoch_ns(), alone)
     }
 }
 
-/// Subject, peer, suite and epoch.
-pub type LabKey<'a> = (String, String, &'a str, u64);
+/// Subject, peer, suite, epoch, and the case if it is [destructive](is_destructive).
+pub type LabKey<'a> = (String, String, &'a str, u64, Option<&'a str>);
+
+/// The tag of cases that may kill who is judged: they run after all others, each in a lab of its own, and a daemon of the
+/// subject that dies is a failure of the subject.
+pub const DESTRUCTIVE: &str = "destructive";
+
+/// Whether a case is tagged [`DESTRUCTIVE`].
+pub fn is_destructive(case: &Case) -> bool {
+    case.tags.iter().any(|tag| tag == DESTRUCTIVE)
+}
 
 /// The tag of cases that take a moment in simulation, and minutes to hours with a daemon that is never idle for long.
 pub const LONG: &str = "long";
@@ -67,7 +78,7 @@ pub struct Wanted<'a> {
 /// What runs, and what does not because it does not belong here.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// In the order of subjects, suites and files.
+    /// In the order of subjects, suites and files; what is destructive comes last.
     pub cells: Vec<Cell<'a>>,
     /// Cases that are not for this world or clock: id and why. They are said, and are no skips: nothing that this
     /// machine lacks would make them run.
@@ -112,6 +123,7 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
             }
         }
     }
+    plan.cells.sort_by_key(|cell| is_destructive(cell.case));
     if mistakes.is_empty() { Ok(plan) } else { Err(mistakes) }
 }
 

@@ -147,7 +147,9 @@ impl NodeDecl {
         let mut addresses = far.iter().map(|tunnel| tunnel.tunnel.addr);
         let same_place = || {
             let pairs = own.iter().zip(&far);
-            pairs.map(|(own, far)| (own.tunnel, far.tunnel.addr)).find(|(own, far)| own.is_host() && own.addr.is_ipv4() == far.is_ipv4())
+            pairs
+                .map(|(own, far)| (own.tunnel, far.tunnel.addr))
+                .find(|(own, far)| own.is_host() && own.addr.is_ipv4() == far.is_ipv4())
         };
         addresses.find(|address| inside(*address)).or_else(|| same_place().map(|(_, far)| far))
     }

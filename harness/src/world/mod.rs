@@ -39,10 +39,12 @@ use timeline::What;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LabError {
     /// A node ended that no step had stopped.
-    #[error("node `{node}` died: {how}")]
+    #[error("node `{node}` died: {}{how}", process.as_ref().map(|name| format!("its process `{name}` ended: ")).unwrap_or_default())]
     NodeDied {
         /// The node.
         node: String,
+        /// Which of its processes; `None` for the whole node.
+        process: Option<String>,
         /// What is known about its end.
         how: String,
     },
@@ -351,8 +353,7 @@ impl<'d> World<'d> {
                 if self.condemned.contains(&name) || self.condemned.contains(&node) {
                     return Ok(None);
                 }
-                let how = process.map_or(how.clone(), |process| format!("its process `{process}` ended: {how}"));
-                Err(LabError::NodeDied { node, how })
+                Err(LabError::NodeDied { node, process, how })
             }
         }
     }

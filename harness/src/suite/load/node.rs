@@ -355,10 +355,11 @@ impl Reader {
     fn check_tunnel(&mut self, topology: &Topology, owner: (&str, &NodeDecl), place: usize, tunnel: &TunnelDecl) {
         let (name, node) = owner;
         let same = |a: IpAddr, b: IpAddr| a.is_ipv4() == b.is_ipv4();
-        let named = tunnel.nhs.iter().map(|server| &server.node).chain(tunnel.maps.iter().filter_map(|map| match map {
-            MapDecl::Node(node) => Some(node),
-            MapDecl::Addresses { .. } => None,
-        }));
+        let named =
+            tunnel.nhs.iter().map(|server| &server.node).chain(tunnel.maps.iter().filter_map(|map| match map {
+                MapDecl::Node(node) => Some(node),
+                MapDecl::Addresses { .. } => None,
+            }));
         for other in named {
             let Some(target) = topology.nodes.get(other) else { continue };
             let Some(address) = target.address_beside(tunnel.tunnel, place) else {

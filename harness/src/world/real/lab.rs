@@ -317,7 +317,7 @@ impl<C: Carrier> Lab<C> {
 /// An event of an agent as something that arrives in a world.
 fn arrival(node: String, event: Event) -> Option<Arrival> {
     Some(match event {
-        Event::Exited { name, status } => Arrival::Ended { node, process: Some(name), how: format!("{status:?}") },
+        Event::Exited { name, status } => Arrival::Ended { node, process: Some(name), how: status.to_string() },
         Event::Log { name, line } => Arrival::Log { node, line: format!("{name}: {line}") },
         Event::Console { line } => Arrival::Log { node, line: format!("kernel: {line}") },
         Event::Lost { frames } => Arrival::Log { node, line: format!("{frames} frames were lost on its interface") },
