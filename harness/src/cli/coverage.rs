@@ -1,6 +1,6 @@
 //! `cargo lab coverage`: which requirement is judged against whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -164,7 +164,12 @@ fn counts(matrix: &Matrix<'_>) -> String {
             .chain(words)
             .chain(["untested".to_owned(), "of".to_owned()]),
     );
-    for ((family, column), of) in matrix.counts() {
+    let all = matrix.counts();
+    let families: BTreeSet<&str> = all.keys().map(|(family, _)| *family).collect();
+    let lines =
+        families.into_iter().flat_map(|family| matrix.columns.iter().map(move |column| (family, column.as_str())));
+    for (family, column) in lines {
+        let Some(of) = all.get(&(family, column)) else { continue };
         let count = |state: Option<State>| of.get(&state).copied().unwrap_or(0);
         let judged: usize =
             State::ALL.iter().filter(|state| **state != State::Unsupported).map(|state| count(Some(*state))).sum();

@@ -92,7 +92,7 @@ pub(crate) fn run_cells(
         reporter: &reporter,
         evidence: None,
         keep: Keep::Never,
-        settings: Settings { seed: SEED, timeout_scale: 1.0 },
+        settings: Settings { seed: SEED, timeout_scale: 1.0, fault: None },
         divergences,
         interrupted: Arc::new(AtomicBool::new(false)),
         jobs,
@@ -108,7 +108,7 @@ pub(crate) fn run_cells(
 pub(crate) fn run_case(suite: &Suite, case: &Case, seed: u64) -> Leavings {
     let mut driver = Sim::new(suite.epoch_of(case).unwrap_or(EPOCH_NS), Arc::new(AtomicBool::new(false)));
     let cast = Cast::new(suite.topology_of(case), &Subject::BuiltIn, &Subject::BuiltIn, &[]).unwrap();
-    CaseRun::new(suite, case, &cast, Settings { seed, timeout_scale: 1.0 }, &mut driver).unwrap().run()
+    CaseRun::new(suite, case, &cast, Settings { seed, timeout_scale: 1.0, fault: None }, &mut driver).unwrap().run()
 }
 
 /// Holds a result against `pass`, or `fail: words of the reason`. Words of an error may also be its cause.
