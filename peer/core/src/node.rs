@@ -23,7 +23,7 @@ use crate::held::Held;
 use crate::ids::TunnelId;
 use crate::inner::Inner;
 use crate::io::{Command, LinkEvent, NhrpView, Output, Reply, Underlay, Verdict};
-use crate::nhrp::{Context, Effect, ErrorLimiter, Nhrp, Reason, Received};
+use crate::nhrp::{Context, Effect, Nhrp, RateLimiter, Reason, Received};
 use crate::rib::Rib;
 use crate::stats::{DropReason, Stats};
 use crate::time::Instant;
@@ -44,7 +44,7 @@ pub struct Node {
     rib: Rib,
     held: Held,
     /// ICMP errors into the overlay.
-    icmp: ErrorLimiter,
+    icmp: RateLimiter,
     stats: Stats,
     outputs: VecDeque<Output>,
     /// Kept for its allocation; empty between calls.
@@ -75,7 +75,7 @@ impl Node {
             nhrp,
             rib,
             held: Held::new(limits.held_packets),
-            icmp: ErrorLimiter::new(limits.icmp_per_second),
+            icmp: RateLimiter::new(limits.icmp_per_second),
             stats: Stats::default(),
             outputs: VecDeque::new(),
             effects,

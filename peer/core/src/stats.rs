@@ -80,10 +80,23 @@ drop_reasons! {
     UnrecognizedExtension = "unrecognized_extension" => "unknown compulsory NHRP extension",
     /// A registration at a node that is not an NHS.
     NotAServer = "not_a_server" => "registration at a node that is no NHS",
-    /// A registration for another NHS; forwarding is not built yet.
-    NotForUs = "not_for_us" => "registration for another NHS",
-    /// A registration without a usable source or without a client information entry.
-    NoEntry = "no_entry" => "registration without a client",
+    /// A message that would have to be forwarded has no hops left.
+    HopCount = "hop_count" => "NHRP hop count ran out",
+    /// A message to be forwarded was here already.
+    Loop = "loop" => "NHRP message that was here already",
+    /// No way to the address that a message is for, or about.
+    Unreachable = "unreachable" => "no way to the protocol address",
+    /// A message to be forwarded does not fit the tunnel.
+    SduSize = "sdu_size" => "NHRP message larger than the tunnel's MTU",
+    /// A request of our own came back.
+    OwnSource = "own_source" => "own NHRP request came back",
+    /// An extension comes twice.
+    InvalidExtension = "invalid_extension" => "NHRP extension out of place",
+    /// One station sends more than [`Limits::messages_per_second_per_peer`](crate::config::Limits).
+    PeerRate = "peer_rate" => "too many NHRP messages from one station",
+    /// A registration or resolution without a usable source or destination, or a registration without a client
+    /// information entry.
+    NoEntry = "no_entry" => "NHRP request without a usable address",
     /// A reply from an address that is none of our servers'.
     NotFromNhs = "not_from_nhs" => "reply from a station that was not asked",
     /// A reply whose request ID is not outstanding: late, repeated or made up.
@@ -146,6 +159,10 @@ pub struct Stats {
     pub errors_suppressed: u64,
     /// Client information entries refused with code 5.
     pub entries_refused_for_resources: u64,
+    /// Resolution Requests refused with code 5.
+    pub resolutions_refused_for_resources: u64,
+    /// Bindings not cached because of [`Limits::cached`](crate::config::Limits::cached).
+    pub bindings_not_cached: u64,
     /// Outputs lost because the shell did not poll; see [`Limits::outputs`](crate::config::Limits::outputs).
     pub outputs_lost: u64,
 }
@@ -166,6 +183,8 @@ impl Default for Stats {
             multicast_copies_refused: 0,
             errors_suppressed: 0,
             entries_refused_for_resources: 0,
+            resolutions_refused_for_resources: 0,
+            bindings_not_cached: 0,
             outputs_lost: 0,
         }
     }
@@ -215,6 +234,8 @@ impl Stats {
             ("overlay.multicast_copies_refused", self.multicast_copies_refused),
             ("nhrp.errors_suppressed", self.errors_suppressed),
             ("nhrp.entries_refused_for_resources", self.entries_refused_for_resources),
+            ("nhrp.resolutions_refused_for_resources", self.resolutions_refused_for_resources),
+            ("nhrp.bindings_not_cached", self.bindings_not_cached),
             ("outputs_lost", self.outputs_lost),
         ];
         let types = |direction: &'static str, counts: [u64; TYPES]| {

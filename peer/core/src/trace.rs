@@ -111,6 +111,21 @@ pub enum Event {
         /// Client information entries with another code.
         refused: u16,
     },
+    /// A Resolution Request was answered.
+    ResolutionAnswered {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination of the reply.
+        to: IpAddr,
+        /// Protocol address of the requester.
+        requester: IpAddr,
+        /// The address that was asked for.
+        target: Option<IpAddr>,
+        /// Request ID.
+        request_id: u32,
+        /// Code of the first client information entry.
+        code: CieCode,
+    },
     /// An entry of a registration was refused; the cache is as it was.
     BindingRefused {
         /// On which tunnel.
@@ -351,6 +366,14 @@ impl fmt::Display for Event {
                     f,
                     "{tunnel}: registration reply id {request_id} for {client} to {to}, {accepted} accepted, {refused} refused"
                 )
+            }
+            Self::ResolutionAnswered { tunnel, to, requester, target, request_id, code } => {
+                write!(f, "{tunnel}: resolution reply id {request_id} for {requester} to {to} about ")?;
+                match target {
+                    Some(target) => write!(f, "{target}")?,
+                    None => f.write_str("nothing")?,
+                }
+                write!(f, ", {}", Refusal::Code(*code))
             }
             Self::BindingRefused { tunnel, protocol, nbma, code } => {
                 write!(f, "{tunnel}: {protocol} at {nbma} refused, {}", Refusal::Code(*code))

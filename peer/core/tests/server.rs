@@ -350,11 +350,22 @@ fn discovery_is_answered_with_our_own_address() {
 }
 
 #[test]
-fn what_is_for_another_server_is_not_answered_here() {
-    let mut lab = Lab::new(hub());
-    let message = edit(plain(1), |m| m.dst_proto = ip("10.0.0.2").into());
-    assert_eq!(lab.send(SPOKE, &message), Verdict::Dropped(DropReason::NotForUs));
-    assert_eq!((lab.dynamic(), lab.0.seen.len()), (0, 0));
+fn what_is_for_another_server_goes_there_or_is_unreachable() {
+    let mut lab = Lab::new(with(hub(), |t| {
+        t.nhrp.maps.push(Map { protocol: ip("10.0.0.2"), nbma: ip("192.0.2.2") });
+    }));
+    let mut message = edit(plain(1), |m| m.dst_proto = ip("10.0.0.2").into());
+    message.extensions.push(Extension::new(ExtensionValue::ForwardTransit(Cies::new())));
+    let seen = lab.ask(SPOKE, &message);
+    assert_eq!(seen.packet.dst, ip("192.0.2.2"));
+    let passed = seen.message();
+    assert_eq!((passed.fixed.hop_count, &passed.body), (254, &message.body));
+    let record = passed.extensions[0].value.cies().unwrap();
+    assert_eq!((record.len(), record[0].proto.ip()), (1, Some(ip("10.0.0.1"))));
+
+    let nowhere = edit(plain(2), |m| m.dst_proto = ip("10.0.0.3").into());
+    assert_eq!(lab.error(SPOKE, &nowhere).code, ErrorCode::PROTOCOL_ADDRESS_UNREACHABLE);
+    assert_eq!(lab.dynamic(), 0);
 }
 
 #[test]
@@ -389,18 +400,30 @@ fn an_unknown_compulsory_extension_is_error_1_with_its_place() {
 #[test]
 fn the_c_bit_does_not_make_a_known_type_unknown() {
     let mut lab = Lab::new(hub());
-    let mut message = plain(1);
     for compulsory in [true, false] {
+        let mut message = plain(1);
         message.extensions.push(Extension {
             compulsory,
             unused: true,
             ..Extension::new(ExtensionValue::ResponderAddress(Cies::new()))
         });
         message.extensions.push(Extension { compulsory, ..Extension::new(ExtensionValue::CiscoNat(Cies::new())) });
+        let reply = lab.ask(SPOKE, &message).message();
+        assert_eq!(reply.extensions[0].emitted_len(), 24);
+        assert!(reply.extensions.iter().all(|e| !e.unused));
     }
-    let reply = lab.ask(SPOKE, &message).message();
-    assert_eq!(reply.extensions[0].emitted_len(), 24);
-    assert!(reply.extensions.iter().all(|e| !e.unused));
+}
+
+#[test]
+fn an_extension_that_comes_twice_is_error_9_with_the_place_of_the_second() {
+    let mut lab = Lab::new(hub());
+    let mut message = plain(1);
+    let vendor = Extension::new(ExtensionValue::VendorPrivate { oui: [0, 0, 12], data: vec![] });
+    message.extensions.extend([vendor.clone(), vendor, Extension::new(ExtensionValue::ReverseTransit(Cies::new()))]);
+    assert_eq!(lab.codes(SPOKE, &message), [0]);
+    message.extensions.push(Extension::new(ExtensionValue::ReverseTransit(Cies::new())));
+    let error = lab.error(SPOKE, &message);
+    assert_eq!((error.code, error.offset), (ErrorCode::INVALID_EXTENSION, 52 + 7 + 7 + 4));
 }
 
 #[test]

@@ -279,6 +279,7 @@ impl Inner {
             | Event::LinkEventIgnored { .. } => warn!("{event}"),
             Event::RegistrationSent { .. }
             | Event::RegistrationAnswered { .. }
+            | Event::ResolutionAnswered { .. }
             | Event::BindingRefreshed { .. }
             | Event::RequestIdsReserved { .. }
             | Event::ErrorSent { .. } => debug!("{event}"),

@@ -1,4 +1,4 @@
-//! Error Indications (RFC 2332 §5.2.7): when one is due, what it says, and how many may go out.
+//! Error Indications (RFC 2332 §5.2.7): when one is due, and what it says.
 
 use dmvpn_wire::ProtoAddr;
 use dmvpn_wire::nhrp::{Body, ErrorCode, ErrorIndication, Message};
@@ -6,7 +6,6 @@ use dmvpn_wire::nhrp::{Body, ErrorCode, ErrorIndication, Message};
 use super::{Effect, Received, fixed, message_octets};
 use crate::config::Tunnel;
 use crate::stats::DropReason;
-use crate::time::Instant;
 
 /// Why a message is discarded, and which error its sender is told, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,50 +72,4 @@ pub(crate) fn indication(
     // CISCO-ERR-01: hop count 255 like any other message. NHRP-5.2.7-11: no extensions, so no authentication either.
     let message = Box::new(Message::new(fixed(tunnel), body));
     Effect::Send { tunnel: received.tunnel, to: received.from, message }
-}
-
-/// Lets through so many Error Indications per second, and a second's worth at once.
-#[derive(Clone, Debug)]
-pub(crate) struct ErrorLimiter {
-    /// Nanoseconds of credit that one indication costs; `None`: none is allowed.
-    cost: Option<u64>,
-    credit: u64,
-    last: Option<Instant>,
-}
-
-impl ErrorLimiter {
-    const FULL: u64 = 1_000_000_000;
-
-    pub(crate) fn new(per_second: u32) -> Self {
-        Self { cost: Self::FULL.checked_div(per_second.into()), credit: Self::FULL, last: None }
-    }
-
-    /// Whether one more may go out at `now`; if so it is counted.
-    pub(crate) fn allow(&mut self, now: Instant) -> bool {
-        let earned = self.last.map_or(0, |last| (now - last).as_nanos().min(u128::from(Self::FULL)) as u64);
-        self.last = Some(now);
-        self.credit = self.credit.saturating_add(earned).min(Self::FULL);
-        match self.cost.and_then(|cost| self.credit.checked_sub(cost)) {
-            Some(left) => {
-                self.credit = left;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_worth_passes_at_once_and_then_the_rate() {
-        let mut limiter = ErrorLimiter::new(4);
-        let allowed = (0..10).filter(|_| limiter.allow(Instant::ZERO)).count();
-        assert_eq!(allowed, 4);
-        assert!(!limiter.allow(Instant::from_nanos(249_999_999)));
-        assert!(limiter.allow(Instant::from_nanos(250_000_000)));
-        assert!(!ErrorLimiter::new(0).allow(Instant::ZERO));
-    }
 }

@@ -8,19 +8,25 @@
 //!
 //! The engines know ids and the cache, never each other and never GRE: what they want done comes out as [`Effect`]s.
 
+mod answer;
 mod auth;
 pub mod cache;
 mod error;
+mod extension;
 mod interface;
+mod limit;
 pub mod registration;
 pub mod reqid;
+mod requester;
+mod route;
 mod server;
 pub mod shortcut;
+mod transit;
 
 use std::net::IpAddr;
 
-use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
-use dmvpn_wire::{ErrorKind, Family};
+use dmvpn_wire::nhrp::{AddressFamily, Body, ErrorCode, Fixed, Message, MessageType, Packet, ProtocolType};
+use dmvpn_wire::{ErrorKind, Family, ProtoAddr};
 
 use crate::config::{Config, Limits, Tunnel, host_len, in_prefix};
 use crate::entropy::Entropy;
@@ -32,10 +38,13 @@ use crate::time::Instant;
 use crate::trace::Event;
 
 use cache::{Binding, BindingKind, Cache};
-pub(crate) use error::ErrorLimiter;
 use error::Rejection;
+use limit::PeerLimiter;
+pub(crate) use limit::RateLimiter;
 use registration::Registrations;
 use reqid::RequestIds;
+use requester::Requesters;
+use route::Way;
 use shortcut::Shortcuts;
 
 /// Hop count of every message of our own. It is never 0 on the wire: IOS drops that (CISCO-REG-04).
@@ -125,7 +134,9 @@ pub struct Nhrp {
     shortcuts: Shortcuts,
     registrations: Registrations,
     ids: RequestIds,
-    errors: ErrorLimiter,
+    requesters: Requesters,
+    errors: RateLimiter,
+    peers: PeerLimiter,
 }
 
 impl Nhrp {
@@ -157,7 +168,9 @@ impl Nhrp {
             shortcuts: Shortcuts::new(config.limits.cached),
             registrations: Registrations::new(&config.tunnels),
             ids: RequestIds::starting_at(config.first_request_id),
-            errors: ErrorLimiter::new(config.limits.errors_per_second),
+            requesters: Requesters::new(config.limits.requesters),
+            errors: RateLimiter::new(config.limits.errors_per_second),
+            peers: PeerLimiter::new(config.limits.messages_per_second_per_peer),
         }
     }
 
@@ -196,6 +209,9 @@ impl Nhrp {
         // CISCO-NID-01.
         if tunnel.nhrp.network_id.is_none() {
             return Err(DropReason::NhrpOff);
+        }
+        if !self.peers.allow(now, received.from) {
+            return Err(DropReason::PeerRate);
         }
         // Broken messages are dropped without a word, although RFC 2332 §5.2.7 would allow error 7: nothing in them,
         // not even their source, can be believed (NHRP-5.1-17, NHRP-5.1-20, NHRP-5.1-21).
@@ -244,23 +260,71 @@ impl Nhrp {
         if message.fixed.afn != own.afn || message.fixed.protocol.family() != own.protocol.family() {
             return Err(DropReason::NhrpFamily.into());
         }
-        match &message.body {
-            // CISCO-AUTH-06: an Error Indication carries no extensions, hence no authentication.
-            Body::ErrorIndication(indication) => {
-                let Received { tunnel, from, .. } = received;
-                let (code, offset) = (indication.code, indication.offset);
-                out.push(Effect::Event(Event::ErrorReceived { tunnel, from, code, offset }));
-                return Ok(self.registrations.handle_error(now, cx, received, indication, out)?);
-            }
-            Body::TrafficIndication(_) => return Err(DropReason::NhrpUnsupported.into()),
-            _ => {}
+        // CISCO-AUTH-06: an Error Indication carries no extensions, hence no authentication.
+        if matches!(message.body, Body::ErrorIndication(_)) {
+            return self.error_indication(now, cx, tunnel, received, message, out);
         }
         auth::check(tunnel.nhrp.authentication.as_ref(), &message, received.octets)?;
-        match message.body {
-            Body::RegistrationRequest(_) => server::handle(now, cx, tunnel, received, message, &mut self.cache, out),
-            Body::RegistrationReply(_) => Ok(self.registrations.handle_reply(now, cx, received, &message, out)?),
-            _ => Err(DropReason::NhrpUnsupported.into()),
+        extension::refuse_repeated(&message.extensions, received.octets)?;
+        let (src, dst) = (message.body.src_proto(), message.body.dst_proto());
+        let own = |address: ProtoAddr| address.ip().is_some_and(|ip| transit::is_own(cx, ip));
+        match &message.body {
+            // NHRP-5.2.3-16, NHRP-5.2.3-17, NHRP-5.2.3-18: for us, or from a client that does not know us.
+            Body::RegistrationRequest(_) if own(dst) || dst == src => {
+                server::handle(now, cx, tunnel, received, message, &mut self.cache, out)
+            }
+            Body::RegistrationRequest(_) if own(src) => Err(DropReason::OwnSource.into()),
+            Body::RegistrationRequest(_) => self.pass_on(now, cx, received, message, dst, out),
+            Body::RegistrationReply(_) if own(src) || !self.leads_on(cx, received, src) => {
+                Ok(self.registrations.handle_reply(now, cx, received, &message, out)?)
+            }
+            Body::ResolutionRequest(_) => self.resolution_request(now, cx, received, message, out),
+            // NHRP-5.2.2-18.
+            Body::ResolutionReply(_) if own(src) => {
+                Err(Rejection::with_error(DropReason::UnsolicitedReply, ErrorCode::INVALID_RESOLUTION_REPLY, 0))
+            }
+            Body::PurgeRequest(_) if own(dst) || dst == src => Err(DropReason::NhrpUnsupported.into()),
+            Body::PurgeRequest(_) => self.pass_on(now, cx, received, message, dst, out),
+            // NHRP-5.2.5-15.
+            Body::PurgeReply(_) if own(src) => Err(DropReason::UnsolicitedReply.into()),
+            Body::TrafficIndication(_) | Body::ErrorIndication(_) => Err(DropReason::NhrpUnsupported.into()),
+            // NHRP-2.2-06: replies travel towards their source.
+            Body::RegistrationReply(_) | Body::ResolutionReply(_) | Body::PurgeReply(_) => {
+                self.pass_on(now, cx, received, message, src, out)
+            }
         }
+    }
+
+    /// Whether a message for `destination` would be passed on.
+    fn leads_on(&self, cx: &Context<'_>, received: Received<'_>, destination: ProtoAddr) -> bool {
+        let way = destination.ip().map(|to| self.way(cx, received.tunnel, received.from, to));
+        matches!(way, Some(Way::Through(_)))
+    }
+
+    /// Takes an Error Indication: one about a request of ours fails it, one for somebody else is passed on.
+    fn error_indication(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        tunnel: &Tunnel,
+        received: Received<'_>,
+        message: Message,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Rejection> {
+        let Body::ErrorIndication(error) = &message.body else { return Err(DropReason::NhrpMalformed.into()) };
+        let (code, offset) = (error.code, error.offset);
+        out.push(Effect::Event(Event::ErrorReceived { tunnel: received.tunnel, from: received.from, code, offset }));
+        // What it quotes decides, because not every station fills in its destination as the RFC has it.
+        let Err(reason) = self.registrations.handle_error(now, cx, received, error, out) else { return Ok(()) };
+        // NHRP-5.2.7-10.
+        if (error.src_nbma, error.src_proto) == (tunnel.nbma.into(), tunnel.address.into()) {
+            return Err(DropReason::OwnSource.into());
+        }
+        let dst = error.dst_proto;
+        if dst.ip().is_none_or(|ip| transit::is_own(cx, ip)) || !self.leads_on(cx, received, dst) {
+            return Err(reason.into());
+        }
+        self.pass_on(now, cx, received, message, dst, out)
     }
 
     /// Registers with the servers of a tunnel, at once.
@@ -351,6 +415,7 @@ impl Nhrp {
     pub fn invariants(&self) -> Result<(), String> {
         self.cache.invariants()?;
         self.shortcuts.invariants()?;
+        self.requesters.invariants()?;
         self.registrations.invariants()
     }
 }

@@ -3,15 +3,12 @@
 //! The reply *is* the request: addresses, request id, entries and extensions stay where they are, and only what the
 //! server has to say is put in.
 
-use std::net::IpAddr;
-
-use dmvpn_wire::nhrp::{
-    Body, Cie, CieCode, Cies, ErrorCode, Extension, ExtensionValue, Extensions, Flags, Mandatory, Message, Packet,
-};
+use dmvpn_wire::nhrp::{Body, Cie, CieCode, ErrorCode, Flags, Mandatory, Message};
 
 use super::cache::{Cache, Registration};
 use super::error::Rejection;
-use super::{Context, Effect, Received, fixed};
+use super::transit::seen_at;
+use super::{Context, Effect, Received, extension, fixed};
 use crate::config::{Tunnel, host_len, is_station};
 use crate::stats::DropReason;
 use crate::time::Instant;
@@ -37,13 +34,7 @@ pub(crate) fn handle(
         return Err(DropReason::NhrpUnsupported.into());
     };
     let client = request.src_proto.ip().filter(|ip| is_station(*ip)).ok_or(DropReason::NoEntry)?;
-    // NHRP-5.2.3-16: our address, or the client's own if it does not know ours. What is for another NHS would be
-    // forwarded to it (NHRP-5.2.3-17, NHRP-5.2.3-18); forwarding comes with resolution.
-    match request.dst_proto.ip() {
-        Some(to) if to == tunnel.address || to == client => {}
-        _ => return Err(DropReason::NotForUs.into()),
-    }
-    refuse_unknown_extensions(&extensions, received.octets)?;
+    extension::refuse_unknown(&extensions, received.octets)?;
     if request.cies.is_empty() {
         return Err(Rejection::with_error(DropReason::NoEntry, ErrorCode::PROTOCOL_ERROR, 0));
     }
@@ -51,7 +42,9 @@ pub(crate) fn handle(
     let (accepted, refused) = register(now, cx, tunnel, received, &mut request, cache, out);
 
     let behind_nat = request.src_nbma.ip().is_some_and(|claimed| claimed != received.from);
-    complete(tunnel, &mut extensions, behind_nat.then_some((client, received.from)));
+    // CISCO-NAT-05, CISCO-NAT-06.
+    let seen = behind_nat.then(|| seen_at(client, received.from));
+    extension::complete(tunnel, &mut extensions, |cies| cies.extend(seen));
     // NHRP-5.2.0.1-04, NHRP-5.2.0.1-16, NHRP-5.2.4-01: request id and source stay. Of the flags only those that mean
     // something come back (NHRP-5-04).
     request.flags = request.flags & (Flags::REGISTRATION_UNIQUE | Flags::CISCO_NAT);
@@ -69,16 +62,6 @@ pub(crate) fn handle(
     let reply = Message { fixed: fixed(tunnel), body: Body::RegistrationReply(request), extensions };
     out.push(Effect::Send { tunnel: received.tunnel, to: received.from, message: Box::new(reply) });
     Ok(())
-}
-
-/// NHRP-5.3-11, NHRP-5.2.7-12: a compulsory extension that we do not know makes the request erroneous.
-fn refuse_unknown_extensions(extensions: &Extensions, octets: &[u8]) -> Result<(), Rejection> {
-    let unknown = |e: &Extension| e.compulsory && matches!(e.value, ExtensionValue::Unknown { .. });
-    let Some(index) = extensions.iter().position(unknown) else { return Ok(()) };
-    let offset = Packet::new(octets).extensions().map_while(Result::ok).nth(index).map_or(0, |e| e.offset());
-    // NHRP-5.2.7-03.
-    let offset = u16::try_from(offset).unwrap_or(0);
-    Err(Rejection::with_error(DropReason::UnrecognizedExtension, ErrorCode::UNRECOGNIZED_EXTENSION, offset))
 }
 
 /// Handles every entry on its own and writes the outcome into it (NHRP-5.2.3-10, NHRP-5.2.4-02). Returns how many were
@@ -167,41 +150,4 @@ fn judge(tunnel: &Tunnel, claim: Registration) -> Result<Registration, CieCode> 
     let reachable =
         is_station(claim.nbma) && host_len(claim.nbma) == host_len(tunnel.nbma) && claim.nbma != tunnel.nbma;
     if serves && reachable { Ok(claim) } else { Err(CieCode::ADMINISTRATIVELY_PROHIBITED) }
-}
-
-/// Fills in what the extensions ask of a server; everything else goes back as it came and where it was
-/// (NHRP-5.2.4-06, NHRP-5.3-10, NHRP-5.3-12). `nat` is the client and the address it is seen at.
-fn complete(tunnel: &Tunnel, extensions: &mut Extensions, nat: Option<(IpAddr, IpAddr)>) {
-    for extension in extensions {
-        // NHRP-5.3-02.
-        extension.unused = false;
-        match &mut extension.value {
-            // NHRP-5.3.1-02, NHRP-5.3.1-03, NHRP-5.3.1-04.
-            ExtensionValue::ResponderAddress(cies) => {
-                *cies = Cies::from_elem(
-                    Cie {
-                        mtu: tunnel.mtu,
-                        holding_time: tunnel.nhrp.holding_time,
-                        nbma: tunnel.nbma.into(),
-                        proto: tunnel.address.into(),
-                        ..Cie::default()
-                    },
-                    1,
-                );
-            }
-            // CISCO-NAT-05, CISCO-NAT-06.
-            ExtensionValue::CiscoNat(cies) => {
-                if let Some((client, seen_at)) = nat {
-                    cies.push(Cie {
-                        prefix_len: host_len(client),
-                        nbma: seen_at.into(),
-                        proto: client.into(),
-                        ..Cie::default()
-                    });
-                }
-            }
-            // Authentication is pairwise: it passed our check, so it is what we would send (NHRP-5.3.4-01).
-            _ => {}
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dmvpn_core::config::{Config, Nhs, Tunnel};
+use dmvpn_core::config::{Config, Nhs, Route, RouteVia, Tunnel};
 use dmvpn_core::entropy::SeededEntropy;
 use dmvpn_core::nhrp::cache::Binding;
 use dmvpn_core::nhrp::registration::NhsRow;
@@ -144,6 +144,20 @@ impl World {
         })
     }
 
+    /// Hands a scripted message to a node, and takes what it sends at once.
+    pub fn tell(&mut self, to: &'static str, from: &str, message: &Message) -> Vec<Seen> {
+        let before = self.seen.len();
+        let _ = self.inject(to, ip(from), in_gre(message));
+        self.seen[before..].to_vec()
+    }
+
+    /// The same, where exactly one message comes out.
+    pub fn ask(&mut self, to: &'static str, from: &str, message: &Message) -> Seen {
+        let seen = self.tell(to, from, message);
+        assert_eq!(seen.len(), 1, "one message comes out of {message:?}");
+        seen[0].clone()
+    }
+
     fn drain(&mut self, name: &'static str) {
         let node = self.nodes.get_mut(name).unwrap();
         while let Some(output) = node.poll_output() {
@@ -239,6 +253,61 @@ pub fn request(id: u32, nbma: &str, proto: &str) -> Message {
             cies: Cies::from_elem(entry, 1),
         }),
     )
+}
+
+/// A Resolution Request as a spoke sends it: Q, S and NAT, one entry without addresses, extensions 3, 4, 5 and 9.
+pub fn resolve(id: u32, nbma: &str, proto: &str, target: &str) -> Message {
+    use dmvpn_wire::nhrp::{AddressFamily, Body, Cie, Cies, Extension, ExtensionValue, Fixed, Flags, ProtocolType};
+    let entry = Cie { mtu: 1400, holding_time: 300, ..Cie::default() };
+    let extensions = [
+        ExtensionValue::ResponderAddress(Cies::new()),
+        ExtensionValue::ForwardTransit(Cies::new()),
+        ExtensionValue::ReverseTransit(Cies::new()),
+        ExtensionValue::CiscoNat(Cies::new()),
+    ];
+    Message {
+        fixed: Fixed { afn: AddressFamily::IPV4, protocol: ProtocolType::IPV4, hop_count: 255 },
+        body: Body::ResolutionRequest(Mandatory {
+            flags: Flags(0x8802),
+            request_id: id,
+            src_nbma: ip(nbma).into(),
+            src_proto: ip(proto).into(),
+            dst_proto: ip(target).into(),
+            cies: Cies::from_elem(entry, 1),
+        }),
+        extensions: extensions.into_iter().map(Extension::new).collect(),
+    }
+}
+
+/// The positive answer to a Resolution Request: one entry, `flags` beside those of the request.
+pub fn answer(request: &Message, flags: u16, nbma: &str, proto: &str, prefix_len: u8, holding_time: u16) -> Message {
+    use dmvpn_wire::nhrp::{Body, Cie, Cies, Flags};
+    let mut reply = request.mandatory().unwrap().clone();
+    let cie = Cie { nbma: ip(nbma).into(), proto: ip(proto).into(), prefix_len, holding_time, ..Cie::default() };
+    reply.flags = (reply.flags & Flags(0x8802)) | Flags(flags);
+    reply.cies = Cies::from_elem(cie, 1);
+    Message { body: Body::ResolutionReply(reply), ..request.clone() }
+}
+
+/// An IPv4 packet with `len` octets behind its header.
+pub fn inner(src: &str, dst: &str, len: usize) -> Vec<u8> {
+    let (IpAddr::V4(src), IpAddr::V4(dst)) = (ip(src), ip(dst)) else { panic!() };
+    let [hi, lo] = (20 + len as u16).to_be_bytes();
+    let mut packet = vec![0x45, 0, hi, lo, 0, 0, 0, 0, 64, 253, 0, 0];
+    packet.extend(src.octets());
+    packet.extend(dst.octets());
+    packet.extend((0..len).map(|n| n as u8));
+    packet
+}
+
+/// A route through the tunnel.
+pub fn via(prefix: &str, prefix_len: u8, next_hop: &str) -> Route {
+    Route { prefix: ip(prefix), prefix_len, via: RouteVia::Tunnel { tunnel: TUN, next_hop: ip(next_hop) } }
+}
+
+/// A network attached to the node.
+pub fn lan(prefix: &str, prefix_len: u8) -> Route {
+    Route { prefix: ip(prefix), prefix_len, via: RouteVia::Attached { address: None } }
 }
 
 /// The message behind a GRE header without key.

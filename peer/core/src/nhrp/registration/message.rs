@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use dmvpn_wire::ProtoAddr;
-use dmvpn_wire::nhrp::{Body, Cie, Cies, Extension, ExtensionValue, Extensions, Flags, Mandatory, Message};
+use dmvpn_wire::nhrp::{Body, Cie, Cies, ExtensionValue, Flags, Mandatory, Message};
 
 use crate::config::{Tunnel, host_len, is_station};
-use crate::nhrp::{auth, fixed};
+use crate::nhrp::{extension, fixed};
 
 /// The Registration Request of a tunnel for one server.
 pub(super) fn request(tunnel: &Tunnel, nhs_nbma: IpAddr, nhs_protocol: Option<IpAddr>, request_id: u32) -> Message {
@@ -33,17 +33,7 @@ pub(super) fn request(tunnel: &Tunnel, nhs_nbma: IpAddr, nhs_protocol: Option<Ip
         proto: nhs_protocol.unwrap_or(unspecified).into(),
         ..Cie::default()
     };
-    // CISCO-REG-06: in this order.
-    let extensions: Extensions = [
-        Some(Extension::new(ExtensionValue::ResponderAddress(Cies::new()))),
-        Some(Extension::new(ExtensionValue::ForwardTransit(Cies::new()))),
-        Some(Extension::new(ExtensionValue::ReverseTransit(Cies::new()))),
-        nhrp.authentication.as_ref().map(auth::extension),
-        Some(Extension::new(ExtensionValue::CiscoNat(Cies::from_elem(server, 1)))),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let extensions = extension::standard(tunnel, Cies::from_elem(server, 1));
     let body = Body::RegistrationRequest(Mandatory {
         flags: unique | Flags::CISCO_NAT,
         request_id,

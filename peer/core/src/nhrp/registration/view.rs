@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Client, Registrations, Timer};
-use crate::ids::NhsId;
+use crate::ids::{NhsId, TunnelId};
 use crate::time::Instant;
 use crate::trace::Refusal;
 
@@ -76,6 +76,11 @@ impl Registrations {
             Some(_) if self.of(id.tunnel).any(|(_, other)| other.started) => NhsState::Standby,
             _ => NhsState::Idle,
         }
+    }
+
+    /// Own address as a server of the tunnel sees it, if there is a NAT between: the first one's, in configured order.
+    pub fn public_nbma(&self, tunnel: TunnelId) -> Option<IpAddr> {
+        self.of(tunnel).find_map(|(_, client)| client.public_nbma)
     }
 
     /// All servers, by tunnel and configured order.
