@@ -4,6 +4,7 @@
 //! so that a packet which an engine would refuse can still be shown field by field.
 
 pub mod catalogue;
+mod inner;
 mod ipsec;
 mod read;
 
@@ -57,6 +58,8 @@ pub struct Dissection {
     fields: Vec<Field>,
     /// Where the NHRP message stands, if there is one.
     nhrp: Option<Range<usize>>,
+    /// Where the payload of GRE stands, if there is a GRE header.
+    payload: Option<Range<usize>>,
     /// One line for ladders.
     summary: String,
 }
@@ -66,12 +69,12 @@ impl Dissection {
     pub fn of_ip(octets: &[u8]) -> Self {
         let mut reader = read::Reader::new(octets);
         reader.ip();
-        let read::Reader { fields, nhrp, malformed, headline, .. } = reader;
+        let read::Reader { fields, nhrp, payload, malformed, headline, .. } = reader;
         let summary = match &nhrp {
             Some(range) => pretty::summary(octets.get(range.clone()).unwrap_or_default()).to_string(),
             None => headline,
         };
-        let mut dissection = Self { fields, nhrp, summary };
+        let mut dissection = Self { fields, nhrp, payload, summary };
         if !malformed.is_empty() {
             dissection.fields.push(Field {
                 path: "malformed".to_owned(),
@@ -127,6 +130,16 @@ impl Dissection {
     /// Where the NHRP message stands in the packet.
     pub fn nhrp_range(&self) -> Option<Range<usize>> {
         self.nhrp.clone()
+    }
+
+    /// Where the payload of GRE stands in the packet, whatever it is.
+    pub fn payload_range(&self) -> Option<Range<usize>> {
+        self.payload.clone()
+    }
+
+    /// Whether it is an IP packet in GRE.
+    pub fn is_inner_ip(&self) -> bool {
+        self.nhrp.is_none() && self.field("inner.src").is_some()
     }
 
     /// Whether there is a GRE header.

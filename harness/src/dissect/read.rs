@@ -21,13 +21,15 @@ pub(super) struct Reader<'a> {
     pub(super) octets: &'a [u8],
     pub(super) fields: Vec<Field>,
     pub(super) nhrp: Option<Range<usize>>,
+    pub(super) payload: Option<Range<usize>>,
     pub(super) malformed: Vec<String>,
     pub(super) headline: String,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(octets: &'a [u8]) -> Self {
-        Self { octets, fields: Vec::new(), nhrp: None, malformed: Vec::new(), headline: "empty packet".to_owned() }
+        let headline = "empty packet".to_owned();
+        Self { octets, fields: Vec::new(), nhrp: None, payload: None, malformed: Vec::new(), headline }
     }
 
     pub(super) fn put(&mut self, path: impl Into<String>, value: FieldValue, range: Range<usize>, mask: Option<u64>) {
@@ -45,14 +47,14 @@ impl<'a> Reader<'a> {
     }
 
     /// A word of the dissector about the packet, true or false.
-    fn verdict(&mut self, path: &str, holds: Option<bool>) {
+    pub(super) fn verdict(&mut self, path: &str, holds: Option<bool>) {
         if let Some(holds) = holds {
             self.put(path, FieldValue::Uint(holds.into()), 0..0, None);
         }
     }
 
     /// An address, or its octets where they are of no IP address's length.
-    fn address(&mut self, path: impl Into<String>, octets: Option<&[u8]>, range: Range<usize>) {
+    pub(super) fn address(&mut self, path: impl Into<String>, octets: Option<&[u8]>, range: Range<usize>) {
         let Some(octets) = octets else { return };
         let value = match nhrp_address(octets) {
             Some(address) => FieldValue::Addr(address),
@@ -64,7 +66,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn bytes(&mut self, path: impl Into<String>, octets: &[u8], range: Range<usize>) {
+    pub(super) fn bytes(&mut self, path: impl Into<String>, octets: &[u8], range: Range<usize>) {
         self.put(path, FieldValue::Bytes(octets.to_vec()), range, None);
     }
 
@@ -166,6 +168,7 @@ impl<'a> Reader<'a> {
         if view.has_sequence() {
             self.uint("gre.sequence", view.sequence(), next..next + 4);
         }
+        self.verdict("gre.checksum_ok", view.verify_checksum());
         if let Err(error) = gre::Repr::parse(octets) {
             self.broken(error);
         }
@@ -174,8 +177,19 @@ impl<'a> Reader<'a> {
             Some(key) => format!("GRE key {key}, payload 0x{protocol:04x}"),
             None => format!("GRE, payload 0x{protocol:04x}"),
         };
-        if protocol == EtherType::NHRP.0 && view.payload().is_some() {
-            self.nhrp(base + view.header_len()..at.end);
+        if view.payload().is_none() {
+            return;
+        }
+        let payload = base + view.header_len()..at.end;
+        self.payload = Some(payload.clone());
+        match EtherType(protocol) {
+            EtherType::NHRP => self.nhrp(payload),
+            EtherType::IPV4 | EtherType::IPV6 => {
+                let what = self.inner(payload);
+                let key = view.key().map(|key| format!(", key {key}")).unwrap_or_default();
+                self.headline = format!("IP in GRE {what}{key}");
+            }
+            _ => {}
         }
     }
 
@@ -234,7 +248,12 @@ impl<'a> Reader<'a> {
                 Some(MessageType::ERROR_INDICATION) => "error.packet",
                 _ => "traffic.packet",
             };
-            self.bytes(path, quoted, here(layout.rest));
+            let range = here(layout.rest);
+            self.bytes(path, quoted, range.clone());
+            match view.message_type() {
+                Some(MessageType::ERROR_INDICATION) => self.offender(range),
+                _ => drop(self.inner(range)),
+            }
         } else {
             self.cies("cie", view.cies(), base);
         }
@@ -364,7 +383,7 @@ fn nhrp_address(octets: &[u8]) -> Option<std::net::IpAddr> {
     dmvpn_wire::NbmaAddr::from_octets(octets).and_then(dmvpn_wire::NbmaAddr::ip)
 }
 
-fn protocol_name(protocol: u8) -> String {
+pub(super) fn protocol_name(protocol: u8) -> String {
     match protocol {
         1 => "ICMP".to_owned(),
         6 => "TCP".to_owned(),

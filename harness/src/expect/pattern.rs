@@ -78,6 +78,7 @@ fn judge_one(packet: &Packet, pattern: &PacketPattern, env: &Env) -> Judged {
     let read = packet.dissection();
     if let Some(msg) = pattern.msg {
         let fits = match msg {
+            Msg::Ip => read.is_inner_ip(),
             Msg::Gre => read.is_gre(),
             Msg::Esp => read.is_esp(),
             Msg::Ike => read.is_ike(),
@@ -98,10 +99,11 @@ pub fn message_name(packet: &Packet) -> String {
     match named {
         Some(msg) => msg.name().to_owned(),
         None if read.nhrp_range().is_some() => "nhrp".to_owned(),
+        None if read.is_inner_ip() => "ip".to_owned(),
         None if read.is_gre() => "gre".to_owned(),
         None if read.is_esp() => "esp".to_owned(),
         None if read.is_ike() => "ike".to_owned(),
-        None => "ip".to_owned(),
+        None => "other".to_owned(),
     }
 }
 

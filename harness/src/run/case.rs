@@ -14,7 +14,7 @@ use crate::agent::EXECUTABLE;
 use crate::expect::Env;
 use crate::mutate::Fault;
 use crate::subject::{Implementation, Release, Subject, render};
-use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail};
+use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail, flatten};
 use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict};
 use crate::world::fabric::{InProcess, Player};
 use crate::world::link::{Impairment, Share};
@@ -165,6 +165,7 @@ impl<'a> CaseRun<'a> {
             metrics: Vec::new(),
             configs: Vec::new(),
         };
+        this.add_aliases()?;
         for (name, part) in this.routers.clone() {
             if let Some(template) = &part.implementation.config {
                 let text = render::render_text(template, &this.words(&name)?).map_err(|error| LabError::Router {
@@ -175,6 +176,20 @@ impl<'a> CaseRun<'a> {
             }
         }
         Ok(this)
+    }
+
+    /// What is sent to an address that a step of a scripted node puts into the outer header comes to that node.
+    fn add_aliases(&mut self) -> Result<(), LabError> {
+        let lists = [&self.case.steps, &self.case.control, &self.case.teardown];
+        for step in lists.into_iter().flat_map(|steps| flatten(steps)) {
+            if let Step::Send(send) = &step.value
+                && let Some(address) = send.ip.src
+            {
+                let id = self.world.fabric.station(&send.from)?;
+                self.world.fabric.add_alias(id, address);
+            }
+        }
+        Ok(())
     }
 
     /// What templates of a router's implementation are rendered with: the node, the version that plays it, and where

@@ -15,13 +15,20 @@ use dmvpn_wire::nhrp::{
 };
 use dmvpn_wire::{Family, gre, ipv4};
 
+use super::inner;
 use super::nodes::Station;
 use crate::dissect::{Dissection, FieldValue};
 use crate::expect::Env;
-use crate::suite::{self, ExtensionContent, ExtensionSpec, Fix, GreKey, Msg, Mutation, SendContent, SendStep};
+use crate::suite::{
+    self, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, IpFields, Msg, Mutation, SendContent,
+    SendStep,
+};
 use crate::world::LabError;
 use crate::world::outer;
 use crate::world::timeline::Packet;
+
+/// Octets of the offending packet in a Traffic Indication.
+const QUOTED: usize = 64;
 
 /// Builds the packet of a `send` step, from the outer IP header on. `to` is the station it is addressed to, where the
 /// step or the packet answered says one.
@@ -30,14 +37,37 @@ use crate::world::timeline::Packet;
 /// [`LabError::Suite`] with the reason why the step can not be carried out.
 pub fn compose(step: &SendStep, from: &Station, to: Option<&Station>, env: &Env) -> Result<Vec<u8>, LabError> {
     let mut packet = match &step.content {
-        SendContent::Packet(name) => packet_named(env, name)?.octets.clone(),
-        SendContent::Raw(octets) => wrap(step, from, destination(None, to)?, octets)?,
+        SendContent::Packet(name) => readdressed(&packet_named(env, name)?.octets, &step.ip)?,
+        SendContent::Raw(octets) => {
+            let mut packet = wrap(step, from, destination(None, to)?, EtherType::NHRP, octets)?;
+            seal(&mut packet, &step.gre);
+            packet
+        }
+        SendContent::Message { msg: Msg::Ip, reply_to, fields, .. } => {
+            let request = reply_to.as_deref().map(|name| packet_named(env, name)).transpose()?;
+            let (inner, rest) = match request {
+                Some(request) => (inner::reply(request)?, fields.iter().collect()),
+                None => {
+                    let to = to.ok_or_else(|| suite("say which node the packet goes to (`to: hub`)"))?;
+                    inner::build(from.cloud.protocol, to.cloud.protocol, fields, env)?
+                }
+            };
+            let kind = if inner.first().is_some_and(|first| first >> 4 == 6) { EtherType::IPV6 } else { EtherType::IPV4 };
+            let mut packet = wrap(step, from, destination(request, to)?, kind, &inner)?;
+            for field in rest {
+                set_field(&mut packet, &field.path, &field.value, env)?;
+            }
+            fill_checksums(&mut packet);
+            seal(&mut packet, &step.gre);
+            packet
+        }
         SendContent::Message { msg, reply_to, fields, extensions, cies } => {
             let request = reply_to.as_deref().map(|name| packet_named(env, name)).transpose()?;
             let mut message = match request {
                 Some(request) => reply(*msg, request, from)?,
                 None => original(*msg, from, to)?,
             };
+            let fields = quote(&mut message, (from, to), fields, env)?;
             if let Some(cies) = cies {
                 let mandatory = message.mandatory_mut().ok_or_else(|| suite("this message has no CIEs"))?;
                 mandatory.cies = cies.iter().map(|fields| cie(fields, env)).collect::<Result<Cies, _>>()?;
@@ -46,11 +76,12 @@ pub fn compose(step: &SendStep, from: &Station, to: Option<&Station>, env: &Env)
                 message.extensions = extensions.iter().map(|spec| extension(spec, env)).collect::<Result<_, _>>()?;
             }
             let octets = message.to_vec().map_err(|error| suite(&error.to_string()))?;
-            let mut packet = wrap(step, from, destination(request, to)?, &octets)?;
+            let mut packet = wrap(step, from, destination(request, to)?, EtherType::NHRP, &octets)?;
             for field in fields {
                 set_field(&mut packet, &field.path, &field.value, env)?;
             }
             fill_checksums(&mut packet);
+            seal(&mut packet, &step.gre);
             packet
         }
     };
@@ -74,19 +105,125 @@ fn destination(request: Option<&Packet>, to: Option<&Station>) -> Result<IpAddr,
     to.map(|to| to.nbma).or(back).ok_or_else(|| suite("say which node the packet goes to (`to: hub`)"))
 }
 
-/// GRE and the outer IP header, as the sender's tunnel has them unless the step says otherwise.
-fn wrap(step: &SendStep, from: &Station, dst: IpAddr, payload: &[u8]) -> Result<Vec<u8>, LabError> {
-    let key = match step.gre.as_ref().map(|gre| gre.key) {
+/// GRE and the outer IP header, as the sender's tunnel has them unless the step says otherwise. What makes the header a
+/// wrong one comes later, in [`seal`]: until then the packet can be read.
+fn wrap(
+    step: &SendStep,
+    from: &Station,
+    dst: IpAddr,
+    protocol: EtherType,
+    payload: &[u8],
+) -> Result<Vec<u8>, LabError> {
+    let key = match step.gre.key {
         Some(GreKey::Key(key)) => Some(key),
         Some(GreKey::None) => None,
         None => from.cloud.key,
     };
-    let header = gre::Repr { protocol: EtherType::NHRP, checksum: false, key, sequence: None };
-    let mut octets = vec![0; header.emitted_len()];
-    octets.extend_from_slice(payload);
-    header.emit(payload.len(), &mut octets).map_err(|error| suite(&error.to_string()))?;
-    let transmit = Transmit { src: from.nbma, dst, protocol: 47, tos: 0xC0, ttl: 255, df: false, payload: octets };
+    let (checksum, sequence) = (step.gre.checksum.is_some(), step.gre.sequence);
+    let header = gre::Repr { protocol, checksum, key, sequence };
+    let mut octets = Vec::new();
+    if !step.gre.none {
+        octets.resize(header.emitted_len(), 0);
+        octets.extend_from_slice(payload);
+        header.emit(payload.len(), &mut octets).map_err(|error| suite(&error.to_string()))?;
+    } else {
+        octets.extend_from_slice(payload);
+    }
+    // NHRP is internetwork control; data says its own TOS outside as well.
+    let own_tos = if protocol == EtherType::NHRP { 0xC0 } else { inner::tos(payload) };
+    let transmit = Transmit {
+        src: step.ip.src.unwrap_or(from.nbma),
+        dst,
+        protocol: 47,
+        tos: step.ip.tos.unwrap_or(own_tos),
+        ttl: step.ip.ttl.unwrap_or(255),
+        df: false,
+        payload: octets,
+    };
     outer::encapsulate(&transmit, 1).ok_or_else(|| suite("the packet does not fit into an IP packet"))
+}
+
+/// What the step writes over the GRE header, and then its checksum, right or wrong.
+fn seal(packet: &mut [u8], fields: &GreFields) {
+    let Some(start) = outer::header_len(packet).filter(|_| !fields.none) else { return };
+    let Some(octets) = packet.get_mut(start..) else { return };
+    let mut view = gre::Packet::new(octets);
+    if let Some(protocol) = fields.protocol {
+        view.set_protocol(EtherType(protocol));
+    }
+    // While the C bit still stands where the header has room for a checksum.
+    let word = view.flags_and_version().unwrap_or(0);
+    let word = fields.flags.unwrap_or(word);
+    let word = fields.version.map_or(word, |version| word & !7 | u16::from(version));
+    let Some(kind) = fields.checksum else { return view.set_flags_and_version(word) };
+    view.set_flags_and_version(word | 0x8000);
+    view.fill_checksum();
+    view.set_flags_and_version(word);
+    // The sum was taken with the C bit; without it the receiver looks at none.
+    if kind == GreChecksum::Wrong
+        && let Some(octet) = packet.get_mut(start + 5)
+    {
+        *octet ^= 1;
+    }
+}
+
+/// A packet as it was, with what the step says of its outer header.
+fn readdressed(octets: &[u8], fields: &IpFields) -> Result<Vec<u8>, LabError> {
+    let mut packet = octets.to_vec();
+    let mut set = |path: &str, value: FieldValue| write_field(&mut packet, path, &value);
+    if let Some(src) = fields.src {
+        set("ip.src", FieldValue::Addr(src))?;
+    }
+    if let Some(ttl) = fields.ttl {
+        set("ip.ttl", FieldValue::Uint(ttl.into()))?;
+    }
+    if let Some(tos) = fields.tos {
+        set("ip.tos", FieldValue::Uint(tos.into()))?;
+    }
+    if *fields != IpFields::default() && packet.first().is_some_and(|first| first >> 4 == 4) {
+        ipv4::Packet::new(&mut packet).fill_checksum();
+    }
+    Ok(packet)
+}
+
+/// Puts the packet that an indication is about into it: `error.packet` or `traffic.packet` by its octets, or, in a
+/// Traffic Indication, an IP packet by its `inner.*`, cut as the installed base does. Returns the other fields.
+fn quote<'f>(
+    message: &mut Message,
+    stations: (&Station, Option<&Station>),
+    fields: &'f [suite::FieldValue],
+    env: &Env,
+) -> Result<Vec<&'f suite::FieldValue>, LabError> {
+    let (whole, rest): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|field| matches!(field.path.as_str(), "error.packet" | "traffic.packet"));
+    let octets = match whole.first().map(|field| env.value(&field.value)) {
+        Some(Some(FieldValue::Bytes(octets))) => Some(octets),
+        Some(_) => return Err(suite("a quoted packet is written in octets: { hex: \"..\" }")),
+        None => None,
+    };
+    match (&mut message.body, stations) {
+        (Body::ErrorIndication(indication), _) => {
+            if let Some(octets) = octets {
+                indication.packet = octets;
+            }
+            Ok(rest)
+        }
+        (Body::TrafficIndication(indication), (from, Some(to))) => {
+            if let Some(octets) = octets {
+                indication.packet = octets;
+                return Ok(rest);
+            }
+            // The station that is told of a shorter way has sent the packet itself.
+            let rest: Vec<suite::FieldValue> = rest.into_iter().cloned().collect();
+            let (mut packet, left) = inner::build(to.cloud.protocol, from.cloud.protocol, &rest, env)?;
+            packet.truncate(QUOTED);
+            indication.packet = packet;
+            let left: Vec<String> = left.into_iter().map(|field| field.path.clone()).collect();
+            Ok(fields.iter().filter(|field| left.contains(&field.path)).collect())
+        }
+        _ if !whole.is_empty() => Err(suite("only indications quote a packet")),
+        _ => Ok(rest),
+    }
 }
 
 fn family(address: IpAddr) -> Family {
@@ -140,13 +277,17 @@ fn original(msg: Msg, from: &Station, to: Option<&Station>) -> Result<Message, L
             dst_proto: target.cloud.protocol.into(),
             packet: Vec::new(),
         }),
-        Msg::Nhrp | Msg::Gre | Msg::Esp | Msg::Ike => {
+        Msg::Nhrp | Msg::Ip | Msg::Gre | Msg::Esp | Msg::Ike => {
             return Err(suite("a message to be sent needs its type, such as nhrp.registration_request"));
         }
     };
     let mut message = Message::new(fixed, body);
-    if message.mandatory().is_some() {
+    if message.mandatory().is_some() || msg == Msg::TrafficIndication {
         message.extensions = default_extensions(from);
+    }
+    if msg == Msg::TrafficIndication {
+        // As IOS has it: nobody answers, so there is no responder.
+        message.extensions.retain(|extension| !matches!(extension.value, ExtensionValue::ResponderAddress(_)));
     }
     Ok(message)
 }
@@ -281,16 +422,20 @@ fn unknown(kind: u16, octets: Vec<u8>) -> ExtensionValue {
     ExtensionValue::Unknown { code: nhrp::ExtensionType(kind), data: octets }
 }
 
-/// Writes a value over the octets of the field of that path.
+/// Writes a suite's value over the octets of the field of that path.
 fn set_field(packet: &mut [u8], path: &str, value: &suite::Value, env: &Env) -> Result<(), LabError> {
+    let value = env.value(value).ok_or_else(|| suite(&format!("`{value}` has no value")))?;
+    write_field(packet, path, &value)
+}
+
+fn write_field(packet: &mut [u8], path: &str, value: &FieldValue) -> Result<(), LabError> {
     let read = Dissection::of_ip(packet);
     let field = read.field(path).filter(|field| !field.range.is_empty());
     let field = field.ok_or_else(|| suite(&format!("this packet has no field `{path}` to set")))?;
     let (range, mask) = (field.range.clone(), field.mask);
-    let value = env.value(value).ok_or_else(|| suite(&format!("`{value}` has no value")))?;
     let slot = packet.get_mut(range).ok_or_else(|| suite("the packet is shorter than its own dissection"))?;
     let misfit = || suite(&format!("`{path}` can not be {value}: it has {} octets", slot.len()));
-    let octets = match &value {
+    let octets = match value {
         FieldValue::Uint(number) if slot.len() <= 8 => {
             let old = slot.iter().fold(0u64, |word, octet| word << 8 | u64::from(*octet));
             let word = match mask {
@@ -316,10 +461,16 @@ fn set_field(packet: &mut [u8], path: &str, value: &suite::Value, env: &Env) -> 
     Ok(())
 }
 
-/// Outer IPv4 header and NHRP message sum up again.
+/// Outer IPv4 header, inner one and NHRP message sum up again.
 fn fill_checksums(packet: &mut [u8]) {
     if packet.first().is_some_and(|first| first >> 4 == 4) {
         ipv4::Packet::new(&mut *packet).fill_checksum();
+    }
+    let read = Dissection::of_ip(packet);
+    if read.is_inner_ip()
+        && let Some(range) = read.payload_range()
+    {
+        inner::fill_checksums(packet.get_mut(range).unwrap_or_default());
     }
     with_nhrp(packet, |message| nhrp::Packet::new(message).fill_checksum());
 }
@@ -335,7 +486,7 @@ fn with_nhrp(packet: &mut [u8], change: impl FnOnce(&mut [u8])) {
 /// Changes the NHRP message (or whatever the payload of GRE is) as a mutation says, and nothing else but the length of
 /// the IP packet around it.
 fn mutate(packet: &mut Vec<u8>, mutation: &Mutation, env: &Env) -> Result<(), LabError> {
-    let range = Dissection::of_ip(packet).nhrp_range().ok_or_else(|| suite("there is no NHRP message to mutate"))?;
+    let range = Dissection::of_ip(packet).payload_range().ok_or_else(|| suite("there is nothing in GRE to mutate"))?;
     match mutation {
         Mutation::Set(field) => return set_field(packet, &field.path, &field.value, env),
         Mutation::Flip { offset, bit } => {

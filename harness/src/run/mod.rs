@@ -14,6 +14,7 @@ mod death;
 pub mod divergence;
 pub mod execute;
 pub mod guests;
+mod inner;
 pub mod inside;
 pub mod keep;
 pub mod nodes;

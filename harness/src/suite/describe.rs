@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::model::Tolerance;
 use super::packet::{
-    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreKey, Mutation, PacketExpectation,
-    PacketPattern, Place, SendContent, SendStep,
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, Mutation,
+    PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
 use super::step::{ImpairStep, PingStep, PingTarget, StateCheck, StateStep, Step};
 use super::value::{write_list, write_rows};
@@ -240,16 +240,46 @@ impl fmt::Display for SendStep {
             }
         }
         optional(f, " on ", self.on.as_ref())?;
-        match self.gre.as_ref().map(|gre| gre.key) {
-            Some(GreKey::None) => f.write_str(", without a GRE key")?,
-            Some(GreKey::Key(key)) => write!(f, ", with the GRE key {key}")?,
-            None => {}
-        }
+        self.gre.fmt(f)?;
+        optional(f, ", from the address ", self.ip.src.as_ref())?;
+        optional(f, ", TTL ", self.ip.ttl.as_ref())?;
+        optional(f, ", TOS ", self.ip.tos.as_ref())?;
         if !self.mutate.is_empty() {
             f.write_str(", after it was changed: ")?;
             write_list(f, &self.mutate, ", ")?;
         }
+        if self.repeat > 1 {
+            write!(f, ", {} times", self.repeat)?;
+        }
+        optional(f, ", one every ", self.every.as_ref())?;
         optional(f, ", kept as ", self.bind_as.as_ref())
+    }
+}
+
+/// What is not as in the node's tunnel; nothing where all is.
+impl fmt::Display for GreFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.none {
+            return f.write_str(", without GRE");
+        }
+        match self.key {
+            Some(GreKey::None) => f.write_str(", without a GRE key")?,
+            Some(GreKey::Key(key)) => write!(f, ", with the GRE key {key}")?,
+            None => {}
+        }
+        match self.checksum {
+            Some(GreChecksum::Right) => f.write_str(", with a GRE checksum")?,
+            Some(GreChecksum::Wrong) => f.write_str(", with a wrong GRE checksum")?,
+            None => {}
+        }
+        optional(f, ", with the GRE sequence number ", self.sequence.as_ref())?;
+        if let Some(protocol) = self.protocol {
+            write!(f, ", GRE protocol type {protocol:#06x}")?;
+        }
+        if let Some(flags) = self.flags {
+            write!(f, ", GRE flags {flags:#06x}")?;
+        }
+        optional(f, ", GRE version ", self.version.as_ref())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Packets in steps: what is sent and what is looked for.
 
+use std::net::IpAddr;
+
 use super::duration::DurationExpr;
 use super::model::Tolerance;
 use super::value::{FieldMatch, FieldValue};
@@ -25,6 +27,8 @@ pub enum Msg {
     TrafficIndication,
     /// Any NHRP message (`nhrp` and `nhrp.*`).
     Nhrp,
+    /// An IP packet in GRE: data.
+    Ip,
     /// Any GRE packet, NHRP included.
     Gre,
     /// Any ESP packet, also one in UDP.
@@ -35,7 +39,7 @@ pub enum Msg {
 
 impl Msg {
     /// All messages, in the order of their types.
-    pub const ALL: [Msg; 12] = [
+    pub const ALL: [Msg; 13] = [
         Msg::ResolutionRequest,
         Msg::ResolutionReply,
         Msg::RegistrationRequest,
@@ -45,6 +49,7 @@ impl Msg {
         Msg::ErrorIndication,
         Msg::TrafficIndication,
         Msg::Nhrp,
+        Msg::Ip,
         Msg::Gre,
         Msg::Esp,
         Msg::Ike,
@@ -62,6 +67,7 @@ impl Msg {
             Msg::ErrorIndication => "nhrp.error_indication",
             Msg::TrafficIndication => "nhrp.traffic_indication",
             Msg::Nhrp => "nhrp",
+            Msg::Ip => "ip",
             Msg::Gre => "gre",
             Msg::Esp => "esp",
             Msg::Ike => "ike",
@@ -87,7 +93,7 @@ impl Msg {
             Msg::PurgeReply => Some(6),
             Msg::ErrorIndication => Some(7),
             Msg::TrafficIndication => Some(8),
-            Msg::Nhrp | Msg::Gre | Msg::Esp | Msg::Ike => None,
+            Msg::Nhrp | Msg::Ip | Msg::Gre | Msg::Esp | Msg::Ike => None,
         }
     }
 }
@@ -104,9 +110,15 @@ pub struct SendStep {
     /// What the packet is made of.
     pub content: SendContent,
     /// GRE header, where it differs from the node's.
-    pub gre: Option<GreFields>,
+    pub gre: GreFields,
+    /// Outer IP header, where it differs from the node's.
+    pub ip: IpFields,
     /// Changes to the octets, in order, after everything else.
     pub mutate: Vec<Mutation>,
+    /// How often it is sent, at least once.
+    pub repeat: u32,
+    /// Time between one and the next; all at once if `None`.
+    pub every: Option<DurationExpr>,
     /// Name under which the packet is known afterwards.
     pub bind_as: Option<String>,
 }
@@ -133,11 +145,43 @@ pub enum SendContent {
     Packet(String),
 }
 
-/// Fields of the GRE header of a sent packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The GRE header of a sent packet, where it differs from that of the node's tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GreFields {
-    /// The key: that of the node's tunnel, another, or none at all.
-    pub key: GreKey,
+    /// There is no GRE header: what the packet is made of follows the outer IP header.
+    pub none: bool,
+    /// The key, if not the tunnel's.
+    pub key: Option<GreKey>,
+    /// Whether there is a checksum, and whether it is right.
+    pub checksum: Option<GreChecksum>,
+    /// A sequence number.
+    pub sequence: Option<u32>,
+    /// Protocol type, if not that of the payload.
+    pub protocol: Option<u16>,
+    /// The whole word of flags and version, written over what the header has; the rest of it stays.
+    pub flags: Option<u16>,
+    /// Version, written over what the header has.
+    pub version: Option<u8>,
+}
+
+/// The checksum of a GRE header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GreChecksum {
+    /// Over header and payload, as RFC 2784 has it.
+    Right,
+    /// One bit of it turned over.
+    Wrong,
+}
+
+/// The outer IP header of a sent packet, where it differs from the node's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IpFields {
+    /// Source address: as if an address translator had changed it. What is sent there comes to the node.
+    pub src: Option<IpAddr>,
+    /// TTL or hop limit.
+    pub ttl: Option<u8>,
+    /// TOS or traffic class.
+    pub tos: Option<u8>,
 }
 
 /// The key of a sent packet.

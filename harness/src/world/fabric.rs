@@ -68,6 +68,8 @@ impl std::fmt::Debug for InProcess {
 struct Station {
     name: String,
     nbma: IpAddr,
+    /// Other addresses on the underlay: those of translators that it stands behind.
+    aliases: Vec<IpAddr>,
     link: usize,
     up: bool,
     player: Player,
@@ -137,8 +139,16 @@ impl Fabric {
         let link = self.link_index(link)?;
         // Scripted stations are the harness itself: they need no start.
         let up = matches!(player, Player::Scripted);
-        self.stations.push(Station { name: name.to_owned(), nbma, link, up, player });
+        self.stations.push(Station { name: name.to_owned(), nbma, aliases: Vec::new(), link, up, player });
         Ok(self.stations.len() - 1)
+    }
+
+    /// Has packets for `address` come to a station as well, unless another one has it for its own.
+    pub fn add_alias(&mut self, id: StationId, address: IpAddr) {
+        let owned = self.stations.iter().any(|station| station.nbma == address);
+        if let Some(station) = self.stations.get_mut(id).filter(|station| !owned && !station.aliases.contains(&address)) {
+            station.aliases.push(address);
+        }
     }
 
     /// The station of that name.
@@ -302,7 +312,7 @@ impl Fabric {
         let Some(own) = self.stations.get(id) else { return Vec::new() };
         let others =
             self.stations.iter().enumerate().filter(|(other, station)| *other != id && station.link == own.link);
-        others.map(|(_, station)| station.nbma).collect()
+        others.flat_map(|(_, station)| std::iter::once(station.nbma).chain(station.aliases.iter().copied())).collect()
     }
 
     /// Writes a line about a station into the record.
@@ -314,8 +324,8 @@ impl Fabric {
     /// The station that a packet is for. One that is up goes before one that is not: two may share an address, as when
     /// a scripted station takes over that of a router which is down.
     fn owner(&self, link: usize, from: StationId, dst: IpAddr) -> Option<StationId> {
-        let candidates =
-            || self.stations.iter().enumerate().filter(|(id, s)| *id != from && s.link == link && s.nbma == dst);
+        let has = |station: &Station| station.nbma == dst || station.aliases.contains(&dst);
+        let candidates = || self.stations.iter().enumerate().filter(|(id, s)| *id != from && s.link == link && has(s));
         candidates().find(|(_, station)| station.up).or_else(|| candidates().next()).map(|(id, _)| id)
     }
 

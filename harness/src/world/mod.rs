@@ -11,6 +11,7 @@
 //! The [`Fabric`](fabric::Fabric) is the same everywhere: it is the wire between all stations. A [`Driver`] says what
 //! time it is, lets it pass, and carries packets and orders to routers outside the process.
 
+pub mod echo;
 pub mod fabric;
 pub mod link;
 pub mod outer;

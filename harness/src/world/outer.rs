@@ -70,6 +70,15 @@ pub fn decapsulate(packet: &[u8]) -> Option<(Underlay, &[u8])> {
     }
 }
 
+/// Octets of the header of an IP packet.
+pub fn header_len(packet: &[u8]) -> Option<usize> {
+    match packet.first()? >> 4 {
+        4 => ipv4::Packet::new(packet).header_len(),
+        6 => Some(40),
+        _ => None,
+    }
+}
+
 /// Source and destination of an IP packet, however broken the rest of it is.
 pub fn addresses(packet: &[u8]) -> Option<Addresses> {
     match packet.first()? >> 4 {

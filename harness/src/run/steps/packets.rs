@@ -25,10 +25,16 @@ pub(super) fn send(run: &mut CaseRun<'_>, step: &SendStep) -> Result<(), Stop> {
     };
     let octets = compose(step, from, to, &run.env)?;
     let id = run.world.fabric.station(&step.from)?;
-    let now = run.world.now();
-    let sent = run.world.fabric.transmit(id, now, octets);
-    if let (Some(name), Some(packet)) = (&step.bind_as, sent) {
-        run.env.bind(name, Bound::Packet(now, packet));
+    let every = step.every.as_ref().map(|every| run.env.duration(every));
+    for number in 0..step.repeat {
+        let now = run.world.now();
+        let sent = run.world.fabric.transmit(id, now, octets.clone());
+        if let (Some(name), Some(packet), 0) = (&step.bind_as, sent, number) {
+            run.env.bind(name, Bound::Packet(now, packet));
+        }
+        if let Some(every) = every.filter(|_| number + 1 < step.repeat) {
+            run.world.pump_until(now + every)?;
+        }
     }
     Ok(())
 }

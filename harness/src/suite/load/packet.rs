@@ -5,8 +5,8 @@ use super::reader::{Map, Reader};
 use crate::dissect::catalogue;
 use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::packet::{
-    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreFields, GreKey, Msg, Mutation,
-    PacketExpectation, PacketPattern, SendContent, SendStep,
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, IpFields,
+    Msg, Mutation, PacketExpectation, PacketPattern, SendContent, SendStep,
 };
 use crate::suite::span::Span;
 use crate::suite::tree::Node;
@@ -215,18 +215,69 @@ impl Reader {
                 diagnostic.with_help("only an answer (`reply_to`) and a repetition (`packet`) know their way"),
             );
         }
-        let gre = self.read(&map, "gre", |r, node| {
-            let map = r.map(node, &vocabulary::GRE)?;
-            let key = r.read(&map, "key", Self::gre_key)?;
-            Some(GreFields { key: key.map_or(GreKey::None, GreKey::Key) })
-        });
+        let gre = self.read(&map, "gre", Self::gre).unwrap_or_default();
+        let ip = self.read(&map, "ip", Self::ip_header).unwrap_or_default();
+        if map.has("packet") && map.has("gre") {
+            let diagnostic =
+                Diagnostic::new("suite::one_key", &node.span, "`gre` needs something to wrap", "the packet has it all");
+            self.complain(diagnostic.with_help("octets that are there already are changed by `mutate`"));
+        }
+        let repeat = self.read(&map, "repeat", Self::times).unwrap_or(1);
+        let every = self.read(&map, "every", Self::duration);
+        if repeat == 1 && every.is_some() {
+            let diagnostic = Diagnostic::new("suite::one_key", &node.span, "`every` needs `repeat`", "sent once only");
+            self.complain(diagnostic.with_help("say how often: `repeat: 10`"));
+        }
         let mutate = self.read(&map, "mutate", |r, node| {
             let items = r.list(node, "a list of changes")?;
             let read: Vec<_> = items.iter().map(|item| r.mutation(item)).collect();
             read.into_iter().collect::<Option<Vec<_>>>()
         });
         let bind_as = self.read(&map, "as", Self::new_packet);
-        Some(SendStep { from: from?, to, on, content: content?, gre, mutate: mutate.unwrap_or_default(), bind_as })
+        let mutate = mutate.unwrap_or_default();
+        Some(SendStep { from: from?, to, on, content: content?, gre, ip, mutate, repeat, every, bind_as })
+    }
+
+    /// How often something is sent.
+    fn times(&mut self, node: &Node) -> Option<u32> {
+        const MOST: u64 = 10_000;
+        match self.int(node, MOST)? {
+            0 => {
+                self.mismatch(node, "a number above 0", None);
+                None
+            }
+            times => u32::try_from(times).ok(),
+        }
+    }
+
+    /// `none`, or what differs from the node's own header.
+    fn gre(&mut self, node: &Node) -> Option<GreFields> {
+        if node.as_scalar() == Some(("none", true)) {
+            return Some(GreFields { none: true, ..GreFields::default() });
+        }
+        let map = self.map(node, &vocabulary::GRE)?;
+        let key = self.read(&map, "key", Self::gre_key);
+        let narrow = |value: u64| u16::try_from(value).ok();
+        Some(GreFields {
+            none: false,
+            key: key.map(|key| key.map_or(GreKey::None, GreKey::Key)),
+            checksum: self.read(&map, "checksum", |r, node| match node.as_scalar() {
+                Some(("wrong", true)) => Some(GreChecksum::Wrong),
+                _ => r.only_true(node, "leave it out, or say `wrong`").map(|()| GreChecksum::Right),
+            }),
+            sequence: self.read(&map, "sequence", Self::int32),
+            protocol: self.read(&map, "protocol", |r, node| r.int(node, 0xFFFF)).and_then(narrow),
+            flags: self.read(&map, "flags", |r, node| r.int(node, 0xFFFF)).and_then(narrow),
+            version: self.read(&map, "version", |r, node| r.int(node, 7)).and_then(|value| u8::try_from(value).ok()),
+        })
+    }
+
+    fn ip_header(&mut self, node: &Node) -> Option<IpFields> {
+        let map = self.map(node, &vocabulary::IP)?;
+        let mut octet =
+            |key: &str| self.read(&map, key, |r, node| r.int(node, 255)).and_then(|value| u8::try_from(value).ok());
+        let (ttl, tos) = (octet("ttl"), octet("tos"));
+        Some(IpFields { src: self.read(&map, "src", Self::addr), ttl, tos })
     }
 
     /// A node that does as it is told.
@@ -246,12 +297,18 @@ impl Reader {
     fn message(&mut self, map: &Map<'_>) -> Option<SendContent> {
         let msg = self.read(map, "msg", |r, node| {
             let msg = r.msg(node)?;
-            if msg.nhrp_type().is_none() {
+            if msg.nhrp_type().is_none() && msg != Msg::Ip {
                 r.mismatch(node, "one type of message", Some("use `raw` for anything else".to_owned()));
                 return None;
             }
             Some(msg)
         });
+        if msg == Some(Msg::Ip) {
+            for key in map.present(&["extensions", "cies"]) {
+                let what = format!("an IP packet has no `{key}`");
+                self.complain(Diagnostic::new("suite::one_key", map.span, what, "not in `msg: ip`"));
+            }
+        }
         let reply_to = self.read(map, "reply_to", Self::packet_ref);
         let fields = self.read(map, "fields", |r, node| r.field_values(node, Fields::Packet)).unwrap_or_default();
         let extensions = self.read(map, "extensions", |r, node| {

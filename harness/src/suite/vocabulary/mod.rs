@@ -358,6 +358,7 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &READY,
     &SEND,
     &GRE,
+    &IP,
     &EXTENSION,
     &MUTATION,
     &SET,

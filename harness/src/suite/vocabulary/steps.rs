@@ -51,8 +51,15 @@ pub(crate) static SEND: Shape = Shape {
         may("fields", FIELDS, "Fields that differ from what the node would send."),
         may("extensions", Kind::List(&Kind::Map(&EXTENSION)), "The extensions, in order and complete."),
         may("cies", Kind::List(&FIELDS), "The CIEs of the mandatory part, complete."),
-        may("gre", Kind::Map(&GRE), "GRE header, where it differs from the node's."),
+        may(
+            "gre",
+            Kind::Either(&[Kind::Words(&["none"]), Kind::Map(&GRE)]),
+            "GRE header, where it differs from the node's; none: there is no GRE header at all.",
+        ),
+        may("ip", Kind::Map(&IP), "Outer IP header, where it differs from the node's."),
         may("mutate", Kind::List(&Kind::One(&MUTATION)), "Changes to the octets, in order."),
+        may("repeat", Kind::Int, "How often it is sent; once if left out."),
+        may("every", Kind::Duration, "Time between one and the next of several; all at once if left out."),
         may("as", Kind::Name, "Name under which the packet is known afterwards."),
     ],
 };
@@ -67,6 +74,7 @@ pub(crate) const SENDABLE: &[&str] = &[
     Msg::PurgeReply.name(),
     Msg::ErrorIndication.name(),
     Msg::TrafficIndication.name(),
+    Msg::Ip.name(),
 ];
 
 /// Messages that can be looked for.
@@ -81,13 +89,34 @@ pub(crate) const MESSAGES: &[&str] = &[
     Msg::TrafficIndication.name(),
     Msg::Nhrp.name(),
     "nhrp.*",
+    Msg::Ip.name(),
     Msg::Gre.name(),
     Msg::Esp.name(),
     Msg::Ike.name(),
 ];
 
-pub(crate) static GRE: Shape =
-    Shape { name: "gre", doc: "GRE header of a sent packet.", keys: &[must("key", KEY, "The key, or none.")] };
+pub(crate) static GRE: Shape = Shape {
+    name: "gre",
+    doc: "GRE header of a sent packet, where it differs from the node's.",
+    keys: &[
+        may("key", KEY, "The key, or none."),
+        may("checksum", Kind::Either(&[Kind::True, Kind::Words(&["wrong"])]), "With a checksum: right, or wrong."),
+        may("sequence", Kind::Int, "With this sequence number."),
+        may("protocol", Kind::Int, "Protocol type, if not that of the payload."),
+        may("flags", Kind::Int, "The word of flags and version, over what the header has; the rest of it stays."),
+        may("version", Kind::Int, "Version, over what the header has."),
+    ],
+};
+
+pub(crate) static IP: Shape = Shape {
+    name: "ip",
+    doc: "Outer IP header of a sent packet, where it differs from the node's.",
+    keys: &[
+        may("src", Kind::Addr, "Source address, as if a translator had changed it; what is sent there comes back here."),
+        may("ttl", Kind::Int, "TTL or hop limit."),
+        may("tos", Kind::Int, "TOS or traffic class."),
+    ],
+};
 
 pub(crate) static EXTENSION: Shape = Shape {
     name: "extension",
