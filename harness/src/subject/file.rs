@@ -54,6 +54,14 @@ pub struct Implementation {
     /// Tells the version of what really runs: its output must have the release's version in it.
     #[serde(default)]
     pub version_probe: Option<Value>,
+    /// What steps order while a node runs, by name: `route_add` (`route.to`, `.prefix`, `.prefix_len`, `.via`, `.tunnel`),
+    /// `route_delete` (`route.to`, `.prefix`, `.prefix_len`), `clear` (`what`), `renumber` (`old`, `new`). Templates have
+    /// these words beside those of the node. A case that needs an order that is not here is `unsupported`.
+    #[serde(default)]
+    pub orders: std::collections::BTreeMap<String, Vec<Value>>,
+    /// Words of a node's declaration that mean nothing to it, and whose cases it is judged by all the same.
+    #[serde(default)]
+    pub ignores: Vec<String>,
     /// Neutral state views by name.
     #[serde(default)]
     pub views: std::collections::BTreeMap<String, ViewAdapter>,

@@ -54,6 +54,21 @@ pub fn rows_of_peer(
                 })
                 .collect(),
         ),
+        "nhrp.shortcut" => Some(
+            state
+                .shortcuts
+                .iter()
+                .map(|shortcut| {
+                    let remaining = shortcut.expires.saturating_since(now).as_secs();
+                    row(vec![
+                        ("prefix", Some(FieldValue::Text(format!("{}/{}", shortcut.prefix, shortcut.prefix_len)))),
+                        ("via", Some(FieldValue::Addr(shortcut.via))),
+                        ("nbma", Some(FieldValue::Addr(shortcut.nbma))),
+                        ("remaining", Some(FieldValue::Uint(remaining))),
+                    ])
+                })
+                .collect(),
+        ),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use super::packet::{
     At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, Mutation,
     PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
-use super::step::{ImpairStep, PingStep, PingTarget, StateCheck, StateStep, Step};
+use super::step::{ImpairStep, PingStep, RouteChange, StateCheck, StateStep, Step};
 use super::value::{write_list, write_rows};
 
 impl Step {
@@ -49,6 +49,12 @@ impl fmt::Display for Step {
                 optional(f, ", at most ", step.at_most.as_ref())
             }
             Step::Ping(step) => step.fmt(f),
+            Step::Route(step) => match &step.change {
+                RouteChange::Add(route) => write!(f, "{} routes {} via {}", step.node, route.to, route.via),
+                RouteChange::Delete(to) => write!(f, "{} routes {to} no more", step.node),
+            },
+            Step::Clear(step) => write!(f, "{} forgets what {} has learned", step.node, step.what),
+            Step::Renumber(step) => write!(f, "{} gets the NBMA address {}", step.node, step.nbma),
             Step::Exec(step) => {
                 write!(f, "run `{}` in {}", step.argv.join(" "), step.node)?;
                 if step.exit != 0 {
@@ -169,11 +175,8 @@ impl fmt::Display for ExpectEvery {
 
 impl fmt::Display for PingStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to: &dyn fmt::Display = match &self.to {
-            PingTarget::Node(node) => node,
-            PingTarget::Addr(address) => address,
-        };
-        write!(f, "{} pings {to} {} time{}", self.from, self.count, if self.count == 1 { "" } else { "s" })?;
+        write!(f, "{} pings {} {} time{}", self.from, self.to, self.count, if self.count == 1 { "" } else { "s" })?;
+        optional(f, " from ", self.source.as_ref())?;
         optional(f, " with octets of data: ", self.size.as_ref())?;
         match self.lost {
             0 => f.write_str(" and loses none")?,

@@ -38,8 +38,8 @@ pub use schema::schema;
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};
 pub use span::{SourceFile, Span, Spanned};
 pub use step::{
-    ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, PingTarget, ReadyStep, StateCheck, StateStep, Step,
-    WaitStep, flatten,
+    ClearStep, ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, ReadyStep, RenumberStep, RouteChange, RouteStep,
+    StateCheck, StateStep, Step, WaitStep, flatten,
 };
 pub use topology::{
     Binding, Cidr, ClusterDecl, IpsecDecl, LinkDecl, LinkEnd, MapDecl, MulticastDecl, NhrpDecl, NhsDecl, NodeDecl,

@@ -6,7 +6,7 @@ use super::duration::DurationExpr;
 use super::model::Steps;
 use super::packet::{At, ExpectEvery, ExpectNone, PacketExpectation, SendStep};
 use super::span::Spanned;
-use super::topology::Percent;
+use super::topology::{Cidr, Percent, RouteDecl, Station};
 use super::value::{Matcher, Row};
 
 /// One step of a case. [`std::fmt::Display`] gives the plain English line of `explain`, progress and evidence.
@@ -50,6 +50,12 @@ pub enum Step {
     Measure(MeasureStep),
     /// A node asks another for echoes.
     Ping(PingStep),
+    /// A route of a node comes or goes.
+    Route(RouteStep),
+    /// A node forgets what it has learned.
+    Clear(ClearStep),
+    /// A node's NBMA address becomes another one.
+    Renumber(RenumberStep),
     /// Runs a program in a node.
     Exec(ExecStep),
     /// A line for the timeline.
@@ -79,6 +85,9 @@ impl Step {
             Step::Mark(_) => "mark",
             Step::Measure(_) => "measure",
             Step::Ping(_) => "ping",
+            Step::Route(_) => "route",
+            Step::Clear(_) => "clear",
+            Step::Renumber(_) => "renumber",
             Step::Exec(_) => "exec",
             Step::Note(_) => "note",
             Step::Group(_) => "group",
@@ -188,7 +197,9 @@ pub struct PingStep {
     /// Who asks.
     pub from: String,
     /// Who is asked.
-    pub to: PingTarget,
+    pub to: Station,
+    /// The address that asks; `None` is that in the tunnel.
+    pub source: Option<IpAddr>,
     /// How many requests, five a second.
     pub count: u64,
     /// Octets of data in each; `None` is what the node's own program sends.
@@ -199,13 +210,40 @@ pub struct PingStep {
     pub lost: u64,
 }
 
-/// Who is asked for echoes.
+/// `route`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PingTarget {
-    /// A node, at its address in the tunnel.
-    Node(String),
-    /// An address.
-    Addr(IpAddr),
+pub struct RouteStep {
+    /// Whose.
+    pub node: String,
+    /// What changes.
+    pub change: RouteChange,
+}
+
+/// How a routing table changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteChange {
+    /// A route comes, in place of any other to the same network.
+    Add(RouteDecl),
+    /// The route to this network goes.
+    Delete(Cidr),
+}
+
+/// `clear`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClearStep {
+    /// Who forgets.
+    pub node: String,
+    /// What: `nhrp` is all that NHRP has learned.
+    pub what: &'static str,
+}
+
+/// `renumber`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenumberStep {
+    /// Who gets another address.
+    pub node: String,
+    /// The NBMA address.
+    pub nbma: IpAddr,
 }
 
 /// `exec`, the escape hatch.

@@ -35,6 +35,8 @@ pub enum ValueKind {
     Duration,
     /// The name of a node.
     Node,
+    /// A network, as in 172.20.5.0/24.
+    Prefix,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -75,6 +77,16 @@ pub static VIEWS: &[View] = &[
             column("protocol", ADDR, "its protocol address"),
             column("up", ValueKind::Bool, "it has acknowledged a registration that still holds"),
             column("priority", ValueKind::Field(FieldKind::Uint { bits: 32 }), "lower is preferred"),
+        ],
+    },
+    View {
+        name: "nhrp.shortcut",
+        doc: "a prefix whose traffic takes a direct way",
+        columns: &[
+            column("prefix", ValueKind::Prefix, "the prefix"),
+            column("via", ADDR, "protocol address of the next hop"),
+            column("nbma", ADDR, "NBMA address of the next hop"),
+            column("remaining", ValueKind::Duration, "time until it expires"),
         ],
     },
     View {

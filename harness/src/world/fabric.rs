@@ -13,11 +13,14 @@ use std::time::Duration;
 use dmvpn_core::buf::{PacketBuf, TxBatch};
 use dmvpn_core::config::Config;
 use dmvpn_core::entropy::SeededEntropy;
-use dmvpn_core::io::{Command, Output, Reply, Transmit, Underlay};
+use dmvpn_core::ids::TunnelId;
+use dmvpn_core::io::{Command, LinkEvent, Output, Reply, Transmit, Underlay, Verdict};
 use dmvpn_core::node::Node;
 use dmvpn_core::time::Instant;
+use dmvpn_core::trace::Event;
 
 use super::LabError;
+use super::host::Host;
 use super::link::{Fate, Impairment, LinkModel};
 use super::outer;
 use super::timeline::{Packet, Timeline, What};
@@ -48,12 +51,15 @@ pub struct InProcess {
     starts: u64,
     node: Option<Node>,
     next_ip_id: u16,
+    /// What is behind the peer's tunnels and in its networks.
+    host: Host,
 }
 
 impl InProcess {
     /// A peer that is not running yet; with a fault, if it is a mutant.
     pub fn new(config: Config, seed: u64, fault: Option<&'static Fault>) -> Self {
-        Self { config, seed, fault, shim: None, starts: 0, node: None, next_ip_id: 1 }
+        let host = Host::new(&config);
+        Self { config, seed, fault, shim: None, starts: 0, node: None, next_ip_id: 1, host }
     }
 }
 
@@ -187,6 +193,7 @@ impl Fabric {
             let node = Node::new(config, Box::new(entropy), now)
                 .map_err(|error| LabError::internal(format!("node `{}` can not be built: {error}", station.name)))?;
             process.node = Some(node);
+            process.host = Host::new(&process.config);
         }
         self.event(id, now, "started".to_owned());
         self.drain(id, now);
@@ -215,6 +222,9 @@ impl Fabric {
     pub fn command(&mut self, id: StationId, now: Instant, command: Command) -> Option<Reply> {
         let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return None };
         let reply = process.node.as_mut()?.command(now, command);
+        if reply == (Reply::Route { changed: true }) {
+            process.host.follow(command);
+        }
         self.drain(id, now);
         Some(reply)
     }
@@ -351,13 +361,78 @@ impl Fabric {
         let Some(node) = &mut process.node else { return };
         let mut batch = TxBatch::default();
         let verdict = node.underlay(now, underlay, PacketBuf::with_headroom(0, payload), &mut batch);
-        if let dmvpn_core::io::Verdict::Dropped(reason) = verdict {
-            self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
-        }
         for transmit in batch.drain() {
             self.emit(to, now, transmit);
         }
+        match verdict {
+            Verdict::Dropped(reason) => {
+                self.event(to, now, format!("dropped a packet of {}: {reason}", underlay.src));
+            }
+            Verdict::Deliver(_, packet) => self.delivered(to, now, &packet),
+            Verdict::Sent(_) | Verdict::Held | Verdict::Consumed => {}
+        }
         self.drain(to, now);
+    }
+
+    /// What an in-process peer hands out of a tunnel: the host behind it may have an answer.
+    fn delivered(&mut self, id: StationId, now: Instant, packet: &[u8]) {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
+        let taken = process.host.take(packet);
+        self.event(id, now, taken.what);
+        if let Some(answer) = taken.answer {
+            self.overlay(id, now, &answer);
+        }
+    }
+
+    /// Hands an IP packet of the host behind an in-process peer to the peer.
+    fn overlay(&mut self, id: StationId, now: Instant, packet: &[u8]) {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
+        let tunnel = process.host.tunnel_of(packet);
+        let Some(node) = &mut process.node else { return };
+        let mut batch = TxBatch::default();
+        let packet = PacketBuf::with_headroom(node.headroom(tunnel), packet);
+        let verdict = node.overlay(now, tunnel, packet, &mut batch);
+        for transmit in batch.drain() {
+            self.emit(id, now, transmit);
+        }
+        if let Verdict::Dropped(reason) = verdict {
+            self.event(id, now, format!("dropped a packet of its own: {reason}"));
+        }
+        self.drain(id, now);
+    }
+
+    /// Has the host behind an in-process peer ask for an echo with so many octets of data. Returns the number of the
+    /// request; `None` if the peer does not run or has no address to ask from.
+    pub fn ask(&mut self, id: StationId, now: Instant, src: Option<IpAddr>, dst: IpAddr, data: usize) -> Option<u16> {
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return None };
+        process.node.as_ref()?;
+        let (number, packet) = process.host.ask(src, dst, data)?;
+        self.overlay(id, now, &packet);
+        Some(number)
+    }
+
+    /// How many of these requests of [`Self::ask`] were answered.
+    pub fn answers(&self, id: StationId, numbers: &[u16]) -> u64 {
+        match self.stations.get(id) {
+            Some(Station { player: Player::Node(process), .. }) => process.host.answers(numbers),
+            _ => 0,
+        }
+    }
+
+    /// Gives a station another NBMA address. An in-process peer is told as its shell would tell it, and keeps the address
+    /// when it is started again.
+    pub fn renumber(&mut self, id: StationId, now: Instant, nbma: IpAddr) {
+        let Some(station) = self.stations.get_mut(id) else { return };
+        let old = std::mem::replace(&mut station.nbma, nbma);
+        self.event(id, now, format!("its NBMA address is {nbma}, no longer {old}"));
+        let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
+        for (number, tunnel) in (0..).zip(&mut process.config.tunnels) {
+            tunnel.nbma = nbma;
+            if let Some(node) = &mut process.node {
+                node.link(now, LinkEvent::NbmaChanged { tunnel: TunnelId(number), nbma });
+            }
+        }
+        self.drain(id, now);
     }
 
     /// Takes everything that an in-process peer has to say.
@@ -366,7 +441,13 @@ impl Fabric {
             let Some(Station { player: Player::Node(process), .. }) = self.stations.get_mut(id) else { return };
             match process.node.as_mut().and_then(Node::poll_output) {
                 Some(Output::Transmit(transmit)) => self.emit(id, now, transmit),
-                Some(Output::Event(event)) => self.event(id, now, event.to_string()),
+                Some(Output::Event(event)) => {
+                    // As a shell with a store that outlives the peer: the next start begins behind these.
+                    if let Event::RequestIdsReserved { below } = event {
+                        process.config.first_request_id = below;
+                    }
+                    self.event(id, now, event.to_string());
+                }
                 None => return,
             }
         }

@@ -13,6 +13,7 @@
 
 pub mod echo;
 pub mod fabric;
+mod host;
 pub mod link;
 pub mod outer;
 pub mod real;

@@ -130,8 +130,22 @@ pub(crate) fn until_ready(run: &mut CaseRun<'_>, node: &str, deadline: Instant) 
 /// # Errors
 /// [`LabError::Router`] with what the first action that failed has to say.
 pub(crate) fn order_all(run: &mut CaseRun<'_>, node: &str, actions: &[Value]) -> Result<Vec<Outcome>, LabError> {
+    order_with(run, node, actions, Value::Null)
+}
+
+/// As [`order_all`], with the members of `more` among the words of the templates.
+pub(crate) fn order_with(
+    run: &mut CaseRun<'_>,
+    node: &str,
+    actions: &[Value],
+    more: Value,
+) -> Result<Vec<Outcome>, LabError> {
     let broken = |problem: String| LabError::Router { node: node.to_owned(), problem };
-    let actions = render(actions, &run.words(node)?).map_err(broken)?;
+    let mut words = run.words(node)?;
+    if let (Value::Object(words), Value::Object(more)) = (&mut words, more) {
+        words.extend(more);
+    }
+    let actions = render(actions, &words).map_err(broken)?;
     if actions.is_empty() {
         return Ok(Vec::new());
     }

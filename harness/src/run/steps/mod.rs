@@ -1,5 +1,6 @@
 //! The verbs of suites, carried out.
 
+mod change;
 pub(crate) mod lifecycle;
 mod other;
 mod packets;
@@ -37,6 +38,9 @@ pub(crate) fn carry_out<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>) -> R
         Step::Mark(name) => other::mark(run, name),
         Step::Measure(measure) => other::measure(run, step, measure),
         Step::Ping(ping) => ping::ping(run, step, ping),
+        Step::Route(route) => Ok(change::route(run, route)?),
+        Step::Clear(clear) => Ok(change::clear(run, clear)?),
+        Step::Renumber(renumber) => Ok(change::renumber(run, renumber)?),
         Step::Exec(exec) => other::exec(run, step, exec),
         Step::Note(text) => other::note(run, text),
         Step::Group(_) => Ok(()),

@@ -342,6 +342,7 @@ impl Reader {
         self.topology_names(&merged);
         let topology = self.topology(&merged)?;
         self.demand_subject(&topology, span);
+        self.scope.topology = topology.clone();
         // With other parameters even an unchanged topology is another one, so it was read again in any case.
         Some(patch.map(|_| topology))
     }
@@ -409,6 +410,7 @@ impl Reader {
 fn finds_something(step: &Step) -> bool {
     match step {
         Step::Expect(_) | Step::ExpectEvery(_) | Step::Exec(_) => true,
+        Step::Ping(ping) => ping.lost < ping.count,
         Step::State(state) => match &state.check {
             StateCheck::Equals(rows) => !rows.is_empty(),
             StateCheck::Contains(_) | StateCheck::Present => true,

@@ -99,6 +99,7 @@ fn expected(kind: ValueKind) -> String {
         ValueKind::Bool => "`true` or `false`".to_owned(),
         ValueKind::Duration => "a duration".to_owned(),
         ValueKind::Node => "the name of a node".to_owned(),
+        ValueKind::Prefix => "a network, as in 172.20.5.0/24".to_owned(),
         ValueKind::Word(words) => listed(words.iter().copied(), "or"),
     }
 }
@@ -358,6 +359,7 @@ impl Reader {
             }
             ValueKind::Bool => self.bool(node).map(Value::Bool),
             ValueKind::Node => self.node_ref(node).map(Value::Text),
+            ValueKind::Prefix => self.network(node).map(Value::Prefix),
             ValueKind::Word(words) => self.word(node, words).map(|word| Value::Text(word.to_owned())),
             ValueKind::Field(FieldKind::Seconds) | ValueKind::Duration => self.no_value(node, kind, None),
         }

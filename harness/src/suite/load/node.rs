@@ -398,7 +398,7 @@ impl Reader {
         }
     }
 
-    fn check_route(&mut self, topology: &Topology, name: &str, node: &NodeDecl, route: &RouteDecl) {
+    pub(super) fn check_route(&mut self, topology: &Topology, name: &str, node: &NodeDecl, route: &RouteDecl) {
         let Some(via) = next_hop(topology, node, &route.via) else {
             let what = format!("`{}` is no next hop: it has no address in a tunnel of `{name}`", route.via);
             let help = "a node stands for its address in the tunnel; say the address for any other way";
@@ -414,7 +414,7 @@ impl Reader {
 
 /// The address of a route's next hop. A node's is the one in a tunnel that both are in, or that of its first tunnel where
 /// the owner's tunnels know no subnet.
-pub(super) fn next_hop(topology: &Topology, owner: &NodeDecl, via: &Station) -> Option<IpAddr> {
+fn next_hop(topology: &Topology, owner: &NodeDecl, via: &Station) -> Option<IpAddr> {
     match via {
         Station::Addr(address) => Some(*address),
         Station::Node(other) => owner.next_hop(topology.nodes.get(other)?),

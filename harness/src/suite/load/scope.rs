@@ -7,6 +7,7 @@ use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::model::{ClockKind, Params, WorldKind};
 use crate::suite::packet::Place;
 use crate::suite::span::Span;
+use crate::suite::topology::Topology;
 use crate::suite::tree::Node;
 
 /// Names in force.
@@ -17,6 +18,8 @@ pub(super) struct Scope {
     pub(super) clock: Option<ClockKind>,
     /// Nodes, and whether each is scripted.
     pub(super) nodes: BTreeMap<String, bool>,
+    /// The case's topology, once it is known to be sound.
+    pub(super) topology: Topology,
     /// Links, and whether each is captured.
     pub(super) links: BTreeMap<String, bool>,
     /// Marks and packets: what has an instant.

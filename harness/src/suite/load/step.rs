@@ -1,14 +1,17 @@
 //! One verb per step: which verb, in which world, with which arguments.
 
+use std::net::IpAddr;
+
 use super::matcher::Fields;
-use super::reader::Reader;
+use super::reader::{Map, Reader};
 use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::model::{ClockKind, Steps, WorldKind};
 use crate::suite::span::Spanned;
 use crate::suite::step::{
-    ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, PingTarget, ReadyStep, StateCheck, StateStep, Step,
-    WaitStep,
+    ClearStep, ExecStep, GroupStep, ImpairStep, MeasureStep, PingStep, ReadyStep, RenumberStep, RouteChange, RouteStep,
+    StateCheck, StateStep, Step, WaitStep,
 };
+use crate::suite::topology::RouteDecl;
 use crate::suite::tree::{Entry, Node};
 use crate::suite::value::{Matcher, Row};
 use crate::suite::views::{VIEWS, View};
@@ -37,9 +40,11 @@ impl Reader {
     fn verb(&mut self, entry: &Entry) -> Option<Step> {
         let (verb, node) = (&*entry.key.value, &entry.value);
         let able: &[WorldKind] = match verb {
-            "start" | "stop" | "kill" | "restart" | "impair" | "heal" | "advance" => &[Sim, Real],
-            "ready" | "send" | "state" | "wait" => &[Sim, Real, Live],
-            "exec" | "ping" => &[Real, Live],
+            "start" | "stop" | "kill" | "restart" | "impair" | "heal" | "advance" | "route" | "clear" | "renumber" => {
+                &[Sim, Real]
+            }
+            "ready" | "send" | "state" | "wait" | "ping" => &[Sim, Real, Live],
+            "exec" => &[Real, Live],
             _ => &WorldKind::ALL,
         };
         if self.demand_worlds(node, verb, able) && verb == "advance" {
@@ -63,6 +68,9 @@ impl Reader {
             "mark" => self.new_instant(node).map(Step::Mark),
             "measure" => self.measure(node).map(Step::Measure),
             "ping" => self.ping(node).map(Step::Ping),
+            "route" => self.route_step(node).map(Step::Route),
+            "clear" => self.clear(node).map(Step::Clear),
+            "renumber" => self.renumber(node).map(Step::Renumber),
             "exec" => self.exec(node).map(Step::Exec),
             "note" => self.text(node).map(Step::Note),
             _ => self.group(node).map(Step::Group),
@@ -156,10 +164,11 @@ impl Reader {
         self.scope.judgements += 1;
         let map = self.map(node, &vocabulary::PING)?;
         let from = self.read(&map, "from", Self::unscripted_ref);
-        let to = self.read(&map, "to", |r, node| match node.as_scalar().and_then(|(text, _)| text.parse().ok()) {
-            Some(address) => Some(PingTarget::Addr(address)),
-            None => r.node_ref(node).map(PingTarget::Node),
-        });
+        let to = self.read(&map, "to", Self::station);
+        let source = self.read(&map, "source", Self::addr);
+        if let (Some(from), Some(source)) = (&from, source) {
+            self.demand_address(&map, from, source);
+        }
         let count = self.read(&map, "count", |r, node| match r.int(node, MOST)? {
             0 => {
                 r.mismatch(node, "a number above 0", None);
@@ -171,7 +180,70 @@ impl Reader {
         let lost = self.read(&map, "lost", |r, node| r.int(node, count)).unwrap_or(0);
         let size = self.read(&map, "size", |r, node| r.int(node, 65_507));
         let within = self.read(&map, "within", Self::duration);
-        Some(PingStep { from: from?, to: to?, count, size, within, lost })
+        Some(PingStep { from: from?, to: to?, source, count, size, within, lost })
+    }
+
+    /// An address that a node has inside: in a tunnel or in a network of its.
+    fn demand_address(&mut self, map: &Map<'_>, node: &str, address: IpAddr) {
+        let Some(decl) = self.scope.topology.nodes.get(node) else { return };
+        let tunnels = decl.all_tunnels();
+        let known: Vec<IpAddr> =
+            tunnels.iter().map(|tunnel| tunnel.tunnel.addr).chain(decl.lan.iter().map(|lan| lan.addr)).collect();
+        if !known.contains(&address) {
+            let what = format!("`{node}` does not have the address {address}");
+            let help = format!("its own are {}", listed(known.iter().map(ToString::to_string), "and"));
+            let span = map.get("source").map_or(map.span, |source| &source.span);
+            self.complain(Diagnostic::new("suite::topology", span, what, "not its own").with_help(help));
+        }
+    }
+
+    fn route_step(&mut self, node: &Node) -> Option<RouteStep> {
+        let map = self.map(node, &vocabulary::ROUTE_STEP)?;
+        let place = self.read(&map, "node", Self::unscripted_ref);
+        let add = self.read(&map, "add", Self::network);
+        let via = self.read(&map, "via", Self::station);
+        let delete = self.read(&map, "delete", Self::network);
+        let change = match map.present(&["add", "via", "delete"]).as_slice() {
+            ["add", "via"] => RouteChange::Add(RouteDecl { to: add?, via: via?, span: node.span.clone() }),
+            ["delete"] => RouteChange::Delete(delete?),
+            _ => {
+                let what = "a route comes by `add` and `via`, or goes by `delete`";
+                self.complain(Diagnostic::new("suite::one_key", &node.span, what, "neither of the two"));
+                return None;
+            }
+        };
+        let place = place?;
+        let topology = std::mem::take(&mut self.scope.topology);
+        if let (RouteChange::Add(route), Some(decl)) = (&change, topology.nodes.get(&place)) {
+            self.check_route(&topology, &place, decl, route);
+        }
+        self.scope.topology = topology;
+        Some(RouteStep { node: place, change })
+    }
+
+    fn clear(&mut self, node: &Node) -> Option<ClearStep> {
+        let map = self.map(node, &vocabulary::CLEAR)?;
+        let place = self.read(&map, "node", Self::unscripted_ref);
+        let what = self.read(&map, "what", |r, node| r.word(node, vocabulary::CLEARABLE));
+        Some(ClearStep { node: place?, what: what? })
+    }
+
+    fn renumber(&mut self, node: &Node) -> Option<RenumberStep> {
+        let map = self.map(node, &vocabulary::RENUMBER)?;
+        let place = self.read(&map, "node", Self::unscripted_ref);
+        let nbma = self.read(&map, "nbma", Self::addr);
+        let (place, nbma) = (place?, nbma?);
+        let mut nodes = self.scope.topology.nodes.iter();
+        let taken = nodes.clone().find(|(other, decl)| **other != place && decl.nbma == nbma);
+        let foreign = nodes.any(|(name, decl)| *name == place && decl.nbma.is_ipv4() != nbma.is_ipv4());
+        let trouble = match taken {
+            Some((other, _)) => Some(format!("`{other}` has the address {nbma}")),
+            None => foreign.then(|| format!("`{place}` has an address of the other family")),
+        };
+        if let Some(what) = trouble {
+            self.complain(Diagnostic::new("suite::topology", &node.span, what, "not to be had"));
+        }
+        Some(RenumberStep { node: place, nbma })
     }
 
     fn exec(&mut self, node: &Node) -> Option<ExecStep> {

@@ -2,7 +2,7 @@
 
 use crate::suite::packet::Msg;
 
-use super::{AT, COUNT, FIELDS, FIXES, KEY, Kind, MATCHES, NAMES, ROWS, Shape, TOLERANCE, may, must};
+use super::{AT, COUNT, FIELDS, FIXES, KEY, Kind, MATCHES, NAMES, ROWS, STATION, Shape, TOLERANCE, may, must};
 
 pub(crate) static STEP: Shape = Shape {
     name: "step",
@@ -25,6 +25,9 @@ pub(crate) static STEP: Shape = Shape {
         may("mark", Kind::Name, "Give this instant a name."),
         may("measure", Kind::Map(&MEASURE), "Hold the time between two instants against bounds."),
         may("ping", Kind::Map(&PING), "A node asks another for echoes."),
+        may("route", Kind::Map(&ROUTE_STEP), "Change a routing table."),
+        may("clear", Kind::Map(&CLEAR), "Have a node forget what it has learned."),
+        may("renumber", Kind::Map(&RENUMBER), "Give a node another NBMA address."),
         may("exec", Kind::Map(&EXEC), "Run a program in a node."),
         may("note", Kind::Text, "A line for the timeline."),
         may("group", Kind::Map(&GROUP), "Steps under one name."),
@@ -300,12 +303,39 @@ pub(crate) static PING: Shape = Shape {
     doc: "Echo requests, five a second, and how many of them are not answered.",
     keys: &[
         must("from", Kind::Name, "Who asks."),
-        must("to", Kind::Either(&[Kind::Name, Kind::Addr]), "A node, at its address in the tunnel, or an address."),
+        must("to", STATION, "A node, at its address in the tunnel, or an address."),
+        may("source", Kind::Addr, "The address that asks: its own in the tunnel, if left out, or in a network of its."),
         may("count", Kind::Int, "How many requests; 3 if left out."),
         may("size", Kind::Int, "Octets of data in each."),
         may("within", Kind::Duration, "How long the last answer may take."),
         may("lost", Kind::Int, "How many remain without an answer, exactly; 0 if left out."),
     ],
+};
+
+pub(crate) static ROUTE_STEP: Shape = Shape {
+    name: "route_step",
+    doc: "A change of a routing table: `add` with `via`, or `delete`.",
+    keys: &[
+        must("node", Kind::Name, "Whose."),
+        may("add", Kind::Cidr, "The network that a route leads to from now on."),
+        may("via", STATION, "Its next hop: a node, at its address in the tunnel, or an address."),
+        may("delete", Kind::Cidr, "The network whose route goes."),
+    ],
+};
+
+pub(crate) static CLEAR: Shape = Shape {
+    name: "clear",
+    doc: "What a node forgets.",
+    keys: &[must("node", Kind::Name, "Who."), must("what", Kind::Words(CLEARABLE), "nhrp: all that NHRP has learned.")],
+};
+
+/// What a node can be told to forget.
+pub(crate) const CLEARABLE: &[&str] = &["nhrp"];
+
+pub(crate) static RENUMBER: Shape = Shape {
+    name: "renumber",
+    doc: "Another NBMA address of a node.",
+    keys: &[must("node", Kind::Name, "Who."), must("nbma", Kind::Addr, "The address.")],
 };
 
 pub(crate) static EXEC: Shape = Shape {
