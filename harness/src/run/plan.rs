@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::cast::Cast;
 use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
-use crate::suite::{Case, ClockKind, Diagnostic, Suite, WorldKind};
+use crate::suite::{
+    Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Step, Suite, WorldKind, flatten,
+};
 use crate::verdict::{Outcome, Verdict};
 use crate::world::sim::EPOCH_NS;
 
@@ -153,6 +155,55 @@ pub fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
                 return verdict(capability.to_owned(), format!("{}: {}", player.id(), lack.because));
             }
         }
+        // What a suite says of a node is never left out in silence.
+        let words = topology.nodes.get(name).map(words_of).unwrap_or_default();
+        if let Some(word) = words.into_iter().find(|word| !implementation.knows(word)) {
+            let reason = format!("its implementation file has no `{word}`, which node {name} is declared with");
+            return verdict(format!("word.{word}"), format!("{}: {reason}", player.id()));
+        }
+        let lists = [&case.steps, &case.control, &case.teardown];
+        let mut orders = lists.into_iter().flat_map(|steps| flatten(steps)).filter_map(|step| order_of(&step.value, name));
+        if let Some(order) = orders.find(|order| !implementation.orders.contains_key(*order)) {
+            let reason = format!("its implementation file has no order `{order}`, which node {name} gets");
+            return verdict(format!("order.{order}"), format!("{}: {reason}", player.id()));
+        }
     }
     None
+}
+
+/// Words that a node is declared with, among those that not every implementation has to have.
+fn words_of(node: &NodeDecl) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    let mut used = |word: &'static str, used: bool| words.extend(used.then_some(word));
+    used("lan", !node.lan.is_empty());
+    used("routes", !node.routes.is_empty());
+    used("clouds", !node.tunnels.is_empty());
+    for tunnel in node.all_tunnels() {
+        let nhrp = &tunnel.nhrp;
+        used("maps", !tunnel.maps.is_empty());
+        used("discover", tunnel.nhs.iter().any(|server| server.discover));
+        used("cluster", tunnel.nhs.iter().any(|server| server.cluster != 0));
+        used("profile", nhrp.profile != Profile::default());
+        used("redirect", nhrp.redirect.is_some());
+        used("shortcut", nhrp.shortcut.is_some());
+        used("answers", !nhrp.answers);
+        used("multicast", nhrp.multicast.is_some());
+        used("clusters", !nhrp.clusters.is_empty());
+        used("fallback", nhrp.fallback.is_some());
+        used("resolution_hold", nhrp.resolution_hold.is_some());
+    }
+    words
+}
+
+/// The order of an implementation file that a step needs of a node.
+fn order_of(step: &Step, node: &str) -> Option<&'static str> {
+    match step {
+        Step::Route(route) if route.node == node => Some(match route.change {
+            RouteChange::Add(_) => "route_add",
+            RouteChange::Delete(_) => "route_delete",
+        }),
+        Step::Clear(clear) if clear.node == node => Some("clear"),
+        Step::Renumber(renumber) if renumber.node == node => Some("renumber"),
+        _ => None,
+    }
 }

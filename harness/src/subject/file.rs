@@ -138,11 +138,36 @@ impl Implementation {
         format!("{}:{}", self.name, release.version)
     }
 
+    /// Whether the templates that start it, or its orders, have a word of a node's declaration in them, or it says that it
+    /// ignores that word.
+    pub fn knows(&self, word: &str) -> bool {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let has = |text: &str| text.split(|c| !is_part(c)).any(|part| part == word);
+        let mentioned = self.start.iter().any(|action| templates(action).any(|code| has(code)));
+        mentioned || self.ignores.iter().any(|ignored| ignored == word)
+    }
+
     /// Why this version does not have a capability, if it does not.
     pub fn lack(&self, release: &Release, capability: &str) -> Option<&Lack> {
         self.lacks.iter().find(|lack| {
             lack.capability == capability && lack.versions.as_ref().is_none_or(|range| range.contains(&release.version))
         })
+    }
+}
+
+/// The code in the templates of an action: what stands in `{{ }}` and `{% %}`, and conditions.
+fn templates(action: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
+    match action {
+        Value::String(text) => {
+            let pieces = text.split(["{{", "{%"].as_slice()).skip(1);
+            Box::new(pieces.filter_map(|piece| piece.split(["}}", "%}"].as_slice()).next()))
+        }
+        Value::Array(items) => Box::new(items.iter().flat_map(templates)),
+        Value::Object(members) => Box::new(members.iter().flat_map(|(key, member)| match (key.as_str(), member) {
+            ("when", Value::String(condition)) => Box::new(std::iter::once(condition.as_str())),
+            (_, member) => templates(member),
+        })),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Box::new(std::iter::empty()),
     }
 }
 

@@ -141,11 +141,11 @@ pub(crate) fn order_with(
     more: Value,
 ) -> Result<Vec<Outcome>, LabError> {
     let broken = |problem: String| LabError::Router { node: node.to_owned(), problem };
-    let mut words = run.words(node)?;
-    if let (Value::Object(words), Value::Object(more)) = (&mut words, more) {
-        words.extend(more);
+    let mut vocabulary = run.words(node)?;
+    if let (Value::Object(known), Value::Object(more)) = (&mut vocabulary, more) {
+        known.extend(more);
     }
-    let actions = render(actions, &words).map_err(broken)?;
+    let actions = render(actions, &vocabulary).map_err(broken)?;
     if actions.is_empty() {
         return Ok(Vec::new());
     }

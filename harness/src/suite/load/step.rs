@@ -191,7 +191,8 @@ impl Reader {
             tunnels.iter().map(|tunnel| tunnel.tunnel.addr).chain(decl.lan.iter().map(|lan| lan.addr)).collect();
         if !known.contains(&address) {
             let what = format!("`{node}` does not have the address {address}");
-            let help = format!("its own are {}", listed(known.iter().map(ToString::to_string), "and"));
+            let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            let help = format!("its own are {}", listed(known.iter().map(String::as_str), "and"));
             let span = map.get("source").map_or(map.span, |source| &source.span);
             self.complain(Diagnostic::new("suite::topology", span, what, "not its own").with_help(help));
         }
