@@ -159,8 +159,9 @@ impl Implementation {
 fn templates(action: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
     match action {
         Value::String(text) => {
-            let pieces = text.split(["{{", "{%"].as_slice()).skip(1);
-            Box::new(pieces.filter_map(|piece| piece.split(["}}", "%}"].as_slice()).next()))
+            let pieces = text.split("{{").flat_map(|piece| piece.split("{%")).skip(1);
+            let code = |piece: &'_ str| -> usize { piece.find("}}").or(piece.find("%}")).unwrap_or(piece.len()) };
+            Box::new(pieces.map(move |piece| &piece[..code(piece)]))
         }
         Value::Array(items) => Box::new(items.iter().flat_map(templates)),
         Value::Object(members) => Box::new(members.iter().flat_map(|(key, member)| match (key.as_str(), member) {
