@@ -52,7 +52,8 @@ pub fn compose(step: &SendStep, from: &Station, to: Option<&Station>, env: &Env)
                     inner::build(from.cloud.protocol, to.cloud.protocol, fields, env)?
                 }
             };
-            let kind = if inner.first().is_some_and(|first| first >> 4 == 6) { EtherType::IPV6 } else { EtherType::IPV4 };
+            let kind =
+                if inner.first().is_some_and(|first| first >> 4 == 6) { EtherType::IPV6 } else { EtherType::IPV4 };
             let mut packet = wrap(step, from, destination(request, to)?, kind, &inner)?;
             for field in rest {
                 set_field(&mut packet, &field.path, &field.value, env)?;

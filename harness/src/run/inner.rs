@@ -54,7 +54,9 @@ pub(super) fn build<'f>(
     }
     let header = if src.is_ipv4() { 20 } else { 40 };
     let room = match length {
-        Some(length) => length.checked_sub(header).ok_or_else(|| wrong("`inner.length` is less than the header has"))?,
+        Some(length) => {
+            length.checked_sub(header).ok_or_else(|| wrong("`inner.length` is less than the header has"))?
+        }
         None => echo::DATA + 8,
     };
     let icmp = echo::icmp_of(src);

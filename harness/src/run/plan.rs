@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::cast::Cast;
 use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
-use crate::suite::{
-    Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Step, Suite, WorldKind, flatten,
-};
+use crate::suite::{Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Step, Suite, WorldKind, flatten};
 use crate::verdict::{Outcome, Verdict};
 use crate::world::sim::EPOCH_NS;
 
@@ -162,7 +160,8 @@ pub fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
             return verdict(format!("word.{word}"), format!("{}: {reason}", player.id()));
         }
         let lists = [&case.steps, &case.control, &case.teardown];
-        let mut orders = lists.into_iter().flat_map(|steps| flatten(steps)).filter_map(|step| order_of(&step.value, name));
+        let mut orders =
+            lists.into_iter().flat_map(|steps| flatten(steps)).filter_map(|step| order_of(&step.value, name));
         if let Some(order) = orders.find(|order| !implementation.orders.contains_key(*order)) {
             let reason = format!("its implementation file has no order `{order}`, which node {name} gets");
             return verdict(format!("order.{order}"), format!("{}: {reason}", player.id()));

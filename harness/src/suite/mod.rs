@@ -30,9 +30,8 @@ pub use model::{
     Case, Cite, ClockKind, Defaults, Keyword, Level, Param, Params, Steps, Suite, Tolerance, VerdictOnFail, WorldKind,
 };
 pub use packet::{
-    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, IpFields, Msg,
-    Mutation,
-    PacketExpectation, PacketPattern, Place, SendContent, SendStep,
+    At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, IpFields,
+    Msg, Mutation, PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
 pub use schema::schema;
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};

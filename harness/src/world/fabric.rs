@@ -152,7 +152,8 @@ impl Fabric {
     /// Has packets for `address` come to a station as well, unless another one has it for its own.
     pub fn add_alias(&mut self, id: StationId, address: IpAddr) {
         let owned = self.stations.iter().any(|station| station.nbma == address);
-        if let Some(station) = self.stations.get_mut(id).filter(|station| !owned && !station.aliases.contains(&address)) {
+        if let Some(station) = self.stations.get_mut(id).filter(|station| !owned && !station.aliases.contains(&address))
+        {
             station.aliases.push(address);
         }
     }

@@ -56,12 +56,7 @@ pub(super) fn ping<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ping: &Pi
 }
 
 /// The host behind a built-in peer asks.
-fn from_peer<'a>(
-    run: &mut CaseRun<'a>,
-    step: &'a Spanned<Step>,
-    ping: &PingStep,
-    target: IpAddr,
-) -> Result<(), Stop> {
+fn from_peer<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ping: &PingStep, target: IpAddr) -> Result<(), Stop> {
     let id = run.world.fabric.station(&ping.from)?;
     let patience = run.bound(ping.within.as_ref());
     let data = ping.size.and_then(|size| usize::try_from(size).ok()).unwrap_or(echo::DATA);

@@ -115,7 +115,11 @@ pub(crate) static IP: Shape = Shape {
     name: "ip",
     doc: "Outer IP header of a sent packet, where it differs from the node's.",
     keys: &[
-        may("src", Kind::Addr, "Source address, as if a translator had changed it; what is sent there comes back here."),
+        may(
+            "src",
+            Kind::Addr,
+            "Source address, as if a translator had changed it; what is sent there comes back here.",
+        ),
         may("ttl", Kind::Int, "TTL or hop limit."),
         may("tos", Kind::Int, "TOS or traffic class."),
     ],
