@@ -4,18 +4,22 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use dmvpn_core::TunnelId;
 use dmvpn_core::config::{
-    Backoff, Config, ConfigError, ConfigProblem, GreMode, Limits, Map, Nhrp, Nhs, Tunnel as CoreTunnel,
+    Backoff, Cluster, Config, ConfigError, ConfigProblem, GreMode, Limits, Map, Multicast, Nhrp, Nhs, Route,
+    RouteFault, RouteVia, Tunnel as CoreTunnel,
 };
 
-use crate::document::{self, Document, Located, Tunnel};
+use crate::Settings;
+use crate::document::{self, Document, Gateway, Located, Tunnel};
 use crate::error::Error;
+use crate::scalar::Scalar;
 
 /// Where and what.
 type Fault = (Range<usize>, String);
 
-/// See [`Document::into_config`].
-pub(crate) fn config(document: Document, file: &str, text: &str) -> Result<Config, Error> {
+/// See [`Document::into_settings`].
+pub(crate) fn settings(document: Document, file: &str, text: &str) -> Result<Settings, Error> {
     let complain = |(span, message): Fault| Error::at("config::value", file, text, span, message);
     let mut config = Config { limits: limits(&document.limits), ..Config::default() };
     if let Some(id) = &document.first_request_id {
@@ -28,11 +32,81 @@ pub(crate) fn config(document: Document, file: &str, text: &str) -> Result<Confi
     for written in &document.tunnels {
         config.tunnels.push(tunnel(written).map_err(complain)?);
     }
+    config.routes = document.lan.iter().map(lan).collect();
+    for written in &document.routes {
+        config.routes.push(route(&written.value, &config.tunnels).map_err(complain)?);
+    }
     config.validate().map_err(|error| {
         let span = at_fault(&document, &config, &error);
         Error::at("config::contradiction", file, text, span, error.to_string())
     })?;
-    Ok(config)
+    Ok(Settings { node: config, state: document.state.map(|state| state.value) })
+}
+
+/// An attached network.
+fn lan(written: &Located<document::Interface>) -> Route {
+    let document::Interface { address, prefix_len } = written.value;
+    Route { prefix: first_of(address, prefix_len), prefix_len, via: RouteVia::Attached { address: Some(address) } }
+}
+
+fn first_of(address: IpAddr, len: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(len.min(32))).unwrap_or(0);
+            IpAddr::V4((address.to_bits() & mask).into())
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(len.min(128))).unwrap_or(0);
+            IpAddr::V6((address.to_bits() & mask).into())
+        }
+    }
+}
+
+/// A route given in words, for nodes that run: see [`crate::route`].
+pub(crate) fn route_in_words(
+    to: &str,
+    via: &str,
+    tunnel: Option<&str>,
+    tunnels: &[CoreTunnel],
+) -> Result<Route, String> {
+    fn word<T: Scalar>(text: &str) -> Result<Located<T>, String> {
+        T::read(text).map(|value| Located { value, span: 0..0 })
+    }
+    let written = document::Route { to: word(to)?, via: word(via)?, tunnel: tunnel.map(word).transpose()? };
+    route(&written, tunnels).map_err(|(_, message)| message)
+}
+
+/// A prefix in words.
+pub(crate) fn prefix_in_words(text: &str) -> Result<(IpAddr, u8), String> {
+    document::Prefix::read(text).map(|prefix| (prefix.first, prefix.len))
+}
+
+fn route(written: &document::Route, tunnels: &[CoreTunnel]) -> Result<Route, Fault> {
+    let document::Prefix { first: prefix, len: prefix_len } = written.to.value;
+    let next_hop = match (written.via.value, &written.tunnel) {
+        (Gateway::Station(next_hop), _) => next_hop,
+        (Gateway::Beyond, None) => return Ok(Route { prefix, prefix_len, via: RouteVia::Beyond }),
+        (Gateway::Attached, None) => {
+            return Ok(Route { prefix, prefix_len, via: RouteVia::Attached { address: None } });
+        }
+        (Gateway::Beyond | Gateway::Attached, Some(name)) => {
+            return Err((name.span.clone(), "only a next hop with an address is reached by a tunnel".into()));
+        }
+    };
+    let mut all = (0..).map(TunnelId).zip(tunnels);
+    let found = match &written.tunnel {
+        Some(name) => all.find(|(_, tunnel)| tunnel.name == name.value),
+        // A tunnel whose subnet is not known says nothing about who is on it: it has to be named.
+        None => all.find(|(_, t)| t.prefix_len != if t.address.is_ipv4() { 32 } else { 128 } && t.serves(next_hop)),
+    };
+    match (found, &written.tunnel) {
+        (Some((tunnel, _)), _) => Ok(Route { prefix, prefix_len, via: RouteVia::Tunnel { tunnel, next_hop } }),
+        (None, Some(name)) => Err((name.span.clone(), format!("there is no tunnel {:?}", name.value))),
+        (None, None) => {
+            let message = format!("{next_hop} is in no tunnel's subnet; name the tunnel with `tunnel`");
+            Err((written.via.span.clone(), message))
+        }
+    }
 }
 
 fn set<T: Clone>(target: &mut T, written: &Option<Located<T>>) {
@@ -49,6 +123,16 @@ fn limits(written: &document::Limits) -> Limits {
     limits.bindings = count(&written.bindings, limits.bindings);
     limits.entries_per_request = count(&written.entries_per_request, limits.entries_per_request);
     set(&mut limits.errors_per_second, &written.errors_per_second);
+    limits.routes = count(&written.routes, limits.routes);
+    limits.resolutions = count(&written.resolutions, limits.resolutions);
+    limits.held_packets = count(&written.held_packets, limits.held_packets);
+    limits.multicast_copies = count(&written.multicast_copies, limits.multicast_copies);
+    limits.cached = count(&written.cached, limits.cached);
+    limits.requesters = count(&written.requesters, limits.requesters);
+    limits.redirects = count(&written.redirects, limits.redirects);
+    set(&mut limits.resolutions_per_second, &written.resolutions_per_second);
+    set(&mut limits.icmp_per_second, &written.icmp_per_second);
+    set(&mut limits.messages_per_second_per_peer, &written.messages_per_second_per_peer);
     limits
 }
 
@@ -81,6 +165,16 @@ fn nhrp(written: &document::Nhrp) -> Result<Nhrp, Fault> {
     nhrp.authentication = written.authentication.as_ref().map(|secret| secret.value.clone());
     set(&mut nhrp.unique, &written.unique);
     set(&mut nhrp.server, &written.server);
+    set(&mut nhrp.profile, &written.profile);
+    set(&mut nhrp.answers, &written.answers);
+    set(&mut nhrp.redirect, &written.redirect);
+    set(&mut nhrp.shortcut, &written.shortcut);
+    nhrp.resolution_holding_time = written.resolution_holding_time.as_ref().map(whole_seconds).transpose()?;
+    if let Some(receivers) = &written.multicast {
+        nhrp.multicast = receivers.iter().map(|receiver| receiver.value).collect();
+    }
+    nhrp.clusters = written.clusters.iter().map(|cluster| bound(&cluster.value)).collect();
+    set(&mut nhrp.fallback, &written.fallback);
     nhrp.prefix_len = written.registration_prefix.as_ref().map(|len| len.value);
     if let Some(retry) = &written.retry {
         nhrp.retry = backoff(&retry.value);
@@ -112,8 +206,12 @@ fn server(written: &document::Nhs) -> Nhs {
         protocol: written.protocol.as_ref().map(|protocol| protocol.value),
         nbma: written.nbma.value,
         priority: written.priority.as_ref().map_or(0, |priority| priority.value),
-        cluster: 0,
+        cluster: written.cluster.as_ref().map_or(0, |cluster| cluster.value),
     }
+}
+
+fn bound(written: &document::Cluster) -> Cluster {
+    Cluster { id: written.id.value, max_connections: written.max_connections.value }
 }
 
 fn binding(written: &document::Map) -> Map {
@@ -125,6 +223,24 @@ fn at_fault(document: &Document, config: &Config, error: &ConfigError) -> Range<
     let named = |written: &&Tunnel| written.name.value == error.tunnel;
     let last = error.problem == ConfigProblem::DuplicateName;
     let found = if last { document.tunnels.iter().rfind(named) } else { document.tunnels.iter().find(named) };
+    if let ConfigProblem::Route { prefix, prefix_len, fault } = &error.problem {
+        let lans = document.lan.iter().map(|lan| (self::lan(lan), lan.span.clone()));
+        let lans = lans.map(|(route, span)| ((route.prefix, route.prefix_len), span));
+        let routes = document.routes.iter().map(|route| &route.value);
+        let routes = routes.map(|route| match fault {
+            RouteFault::WrongFamily { .. } | RouteFault::NotOnTunnel { .. } => (route, route.via.span.clone()),
+            _ => (route, route.to.span.clone()),
+        });
+        let routes = routes.map(|(route, span)| ((route.to.value.first, route.to.value.len), span));
+        let mut named = lans.chain(routes).filter(|(key, _)| key == &(*prefix, *prefix_len)).map(|(_, span)| span);
+        // Of two the second one is too many.
+        let place = if *fault == RouteFault::Duplicate { named.nth(1) } else { named.next_back() };
+        return place.unwrap_or(0..0);
+    }
+    if let ConfigProblem::TooManyRoutes { limit, .. } = &error.problem {
+        let all = document.lan.iter().map(|lan| &lan.span).chain(document.routes.iter().map(|route| &route.span));
+        return all.into_iter().nth(*limit).cloned().unwrap_or(0..0);
+    }
     let Some(tunnel) = found else {
         // Only the whole is at fault: the first tunnel that is one too many.
         let extra = document.tunnels.get(config.limits.tunnels).or(document.tunnels.first());
@@ -144,7 +260,14 @@ fn at_fault(document: &Document, config: &Config, error: &ConfigError) -> Range<
             span(if own { Some(tunnel.address.span.clone()) } else { registration })
         }
         ConfigProblem::Ttl => span(tunnel.ttl.as_ref().map(|ttl| ttl.span.clone())),
-        ConfigProblem::HoldingTime => span(nhrp.holding_time.map(|time| time.span)),
+        ConfigProblem::HoldingTime => {
+            let times = [nhrp.holding_time, nhrp.resolution_holding_time];
+            span(times.into_iter().flatten().find(|time| time.value.is_zero()).map(|time| time.span))
+        }
+        ConfigProblem::EmptyCluster { id } | ConfigProblem::DuplicateCluster { id } => {
+            let cluster = nhrp.clusters.iter().rfind(|cluster| cluster.value.id.value == *id);
+            span(cluster.map(|cluster| cluster.value.id.span.clone()))
+        }
         ConfigProblem::NetworkId => span(nhrp.network_id.map(|id| id.span)),
         ConfigProblem::Authentication => span(nhrp.authentication.map(|secret| secret.span)),
         ConfigProblem::Backoff => span(nhrp.retry.map(|retry| retry.span)),
@@ -163,7 +286,13 @@ fn at_fault(document: &Document, config: &Config, error: &ConfigError) -> Range<
 fn address_at(tunnel: &Tunnel, nhrp: &document::Nhrp, address: IpAddr) -> Option<Range<usize>> {
     let nhs = nhrp.nhs.iter().flat_map(|nhs| nhs.value.protocol.iter().chain([&nhs.value.nbma]));
     let maps = nhrp.map.iter().flat_map(|map| [&map.value.protocol, &map.value.nbma]);
-    let mut all = nhs.chain(maps).chain(&tunnel.remote).chain([&tunnel.nbma]);
+    let mut all = nhs.chain(maps).chain(&tunnel.remote);
     let found = all.find(|written| written.value == address).map(|written| written.span.clone());
+    let mut receivers = nhrp.multicast.iter().flatten();
+    let found = found.or_else(|| {
+        let receiver = receivers.find(|written| written.value == Multicast::Static(address));
+        receiver.map(|written| written.span.clone())
+    });
+    let found = found.or_else(|| (tunnel.nbma.value == address).then(|| tunnel.nbma.span.clone()));
     found.or_else(|| (tunnel.address.value.address == address).then(|| tunnel.address.span.clone()))
 }

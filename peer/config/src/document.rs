@@ -5,11 +5,12 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use dmvpn_core::config::{Config, Secret};
+use dmvpn_core::config::{Multicast, Profile, Secret};
 
-use crate::{Error, convert};
+use crate::{Error, Settings, convert};
 
 /// A value and the octets of the file that it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +26,14 @@ pub struct Located<T> {
 pub struct Document {
     /// Tunnels, in the order of the file.
     pub tunnels: Vec<Tunnel>,
+    /// Attached networks: own addresses with the length of their prefix.
+    pub lan: Vec<Located<Interface>>,
+    /// Routes.
+    pub routes: Vec<Located<Route>>,
     /// Bounds of tables and rates.
     pub limits: Limits,
+    /// Where request IDs are kept over restarts.
+    pub state: Option<Located<PathBuf>>,
     /// Request ID of the first NHRP request.
     pub first_request_id: Option<Located<u32>>,
 }
@@ -37,8 +44,8 @@ impl Document {
     ///
     /// # Errors
     /// The first thing that can not work.
-    pub fn into_config(self, file: &str, text: &str) -> Result<Config, Error> {
-        convert::config(self, file, text)
+    pub fn into_settings(self, file: &str, text: &str) -> Result<Settings, Error> {
+        convert::settings(self, file, text)
     }
 }
 
@@ -49,6 +56,37 @@ pub struct Interface {
     pub address: IpAddr,
     /// Bits of the subnet.
     pub prefix_len: u8,
+}
+
+/// A prefix, without bits behind its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// First address.
+    pub first: IpAddr,
+    /// Bits that count, 0 for everything.
+    pub len: u8,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gateway {
+    /// To another router outside all tunnels.
+    Beyond,
+    /// To nobody: the network is attached to this node.
+    Attached,
+    /// To a station of a tunnel.
+    Station(IpAddr),
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What it leads to.
+    pub to: Located<Prefix>,
+    /// Its next hop.
+    pub via: Located<Gateway>,
+    /// Name of the tunnel; `None`: the one whose subnet has the next hop.
+    pub tunnel: Option<Located<String>>,
 }
 
 /// A tunnel.
@@ -87,6 +125,22 @@ pub struct Nhrp {
     pub unique: Option<Located<bool>>,
     /// Whether registrations are answered.
     pub server: Option<Located<bool>>,
+    /// Which reading is followed.
+    pub profile: Option<Located<Profile>>,
+    /// Whether resolutions are answered.
+    pub answers: Option<Located<bool>>,
+    /// Whether Traffic Indications are sent.
+    pub redirect: Option<Located<bool>>,
+    /// Whether Traffic Indications are acted upon.
+    pub shortcut: Option<Located<bool>>,
+    /// Holding time of resolutions.
+    pub resolution_holding_time: Option<Located<Duration>>,
+    /// Receivers of multicast; `None`: the default ones.
+    pub multicast: Option<Vec<Located<Multicast>>>,
+    /// Bounded clusters.
+    pub clusters: Vec<Located<Cluster>>,
+    /// Probation of a server that came back.
+    pub fallback: Option<Located<Duration>>,
     /// Prefix length of own registrations.
     pub registration_prefix: Option<Located<u8>>,
     /// Back-off of unanswered requests.
@@ -117,6 +171,17 @@ pub struct Nhs {
     pub nbma: Located<IpAddr>,
     /// Lower is preferred.
     pub priority: Option<Located<u8>>,
+    /// The cluster that it belongs to.
+    pub cluster: Option<Located<u8>>,
+}
+
+/// A bounded cluster of next hop servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its number.
+    pub id: Located<u8>,
+    /// Most servers of it to be registered with.
+    pub max_connections: Located<u16>,
 }
 
 /// A static binding.
@@ -137,4 +202,24 @@ pub struct Limits {
     pub entries_per_request: Option<Located<u32>>,
     /// Error Indications sent per second.
     pub errors_per_second: Option<Located<u32>>,
+    /// Routes.
+    pub routes: Option<Located<u32>>,
+    /// Resolutions under way.
+    pub resolutions: Option<Located<u32>>,
+    /// Resolution Requests sent per second.
+    pub resolutions_per_second: Option<Located<u32>>,
+    /// Packets held.
+    pub held_packets: Option<Located<u32>>,
+    /// Copies of one multicast packet.
+    pub multicast_copies: Option<Located<u32>>,
+    /// ICMP errors sent per second.
+    pub icmp_per_second: Option<Located<u32>>,
+    /// Bindings found out by asking.
+    pub cached: Option<Located<u32>>,
+    /// Requesters remembered.
+    pub requesters: Option<Located<u32>>,
+    /// Pairs of addresses redirected lately.
+    pub redirects: Option<Located<u32>>,
+    /// Messages taken per second from one address.
+    pub messages_per_second_per_peer: Option<Located<u32>>,
 }

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use dmvpn_core::config::Secret;
+use dmvpn_core::config::{Multicast, Profile, Secret};
 
-use crate::document::Interface;
+use crate::document::{Gateway, Interface, Prefix};
 
 /// A value that is one word of the file.
 pub(crate) trait Scalar: Sized {
@@ -73,6 +74,75 @@ impl Scalar for Interface {
             return Err(format!("prefix length {prefix_len} is not between 1 and {width}"));
         }
         Ok(Self { address, prefix_len })
+    }
+}
+
+impl Scalar for Prefix {
+    fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{} is not a prefix, such as 172.20.0.0/16", quoted(text));
+        let (first, len) = text.split_once('/').ok_or_else(wrong)?;
+        let digits = len.bytes().all(|octet| octet.is_ascii_digit());
+        let (first, len) = match (first.parse::<IpAddr>(), len.parse::<u8>()) {
+            (Ok(first), Ok(len)) if digits => (first, len),
+            _ => return Err(wrong()),
+        };
+        let width = if first.is_ipv4() { 32 } else { 128 };
+        if len > width {
+            return Err(format!("prefix length {len} is not between 0 and {width}"));
+        }
+        let rest = match first {
+            IpAddr::V4(first) => u128::from(first.to_bits()) << 96,
+            IpAddr::V6(first) => first.to_bits(),
+        };
+        if rest.checked_shl(len.into()).unwrap_or(0) != 0 {
+            return Err(format!("{} has bits behind its prefix", quoted(text)));
+        }
+        Ok(Self { first, len })
+    }
+}
+
+impl Scalar for Gateway {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "beyond" => Ok(Self::Beyond),
+            "attached" => Ok(Self::Attached),
+            _ => text
+                .parse()
+                .map(Self::Station)
+                .map_err(|_| format!("{} is neither an IP address nor `beyond` nor `attached`", quoted(text))),
+        }
+    }
+}
+
+impl Scalar for Multicast {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "dynamic" => Ok(Self::Dynamic),
+            "nhs" => Ok(Self::Nhs),
+            _ => text
+                .parse()
+                .map(Self::Static)
+                .map_err(|_| format!("{} is neither `dynamic` nor `nhs` nor an IP address", quoted(text))),
+        }
+    }
+}
+
+impl Scalar for Profile {
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "dmvpn" => Ok(Self::Dmvpn),
+            "rfc2332" => Ok(Self::Rfc2332),
+            _ => Err(format!("{} is neither `dmvpn` nor `rfc2332`", quoted(text))),
+        }
+    }
+}
+
+impl Scalar for PathBuf {
+    fn read(text: &str) -> Result<Self, String> {
+        if text.is_empty() || text.contains('\0') || text.ends_with('/') {
+            return Err(format!("{} is not the path of a file", quoted(text)));
+        }
+        Ok(text.into())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dmvpn_core::Config;
 
@@ -11,11 +11,20 @@ use crate::{Error, yaml};
 /// Largest configuration file, octets. A thousand tunnels with a dozen settings each need less than half of it.
 pub const MAX_FILE_LEN: u64 = 1 << 20;
 
+/// What a configuration file says: what the node needs, and what its shell does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// For the node.
+    pub node: Config,
+    /// File in which the shell keeps the bound of used request IDs over restarts.
+    pub state: Option<PathBuf>,
+}
+
 /// Reads a configuration file.
 ///
 /// # Errors
 /// What is wrong with it: the file, its syntax, its values, or what they are together.
-pub fn load(path: &Path) -> Result<Config, Error> {
+pub fn load(path: &Path) -> Result<Settings, Error> {
     let name = path.display().to_string();
     let unreadable = |error: std::io::Error| {
         Error::about_file("config::unreadable", &name, format!("the configuration can not be read: {error}"))
@@ -34,5 +43,5 @@ pub fn load(path: &Path) -> Result<Config, Error> {
         let message = format!("the file is not UTF-8: line {line}, octet {at} of the file");
         Error::about_file("config::encoding", &name, message)
     })?;
-    yaml::parse(&text, &name)
+    yaml::settings(&text, &name)
 }

@@ -7,22 +7,33 @@ use std::fmt;
 use std::ops::Range;
 
 use dmvpn_core::Config;
-use dmvpn_core::config::Secret;
+use dmvpn_core::config::{Multicast, Profile, Secret};
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 use serde_yaml::budget::BudgetBreach;
 use serde_yaml::{Error as YamlError, Location, Spanned};
 
-use crate::document::{Document, Interface, Limits, Located, Map, Nhrp, Nhs, Retry, Tunnel};
+use crate::Settings;
+use crate::document::{
+    Cluster, Document, Gateway, Interface, Limits, Located, Map, Nhrp, Nhs, Prefix, Retry, Route, Tunnel,
+};
 use crate::error::{Error, printable, suggestion};
 use crate::scalar::Scalar;
 
-/// Reads a configuration from `text`; `file` is its name in messages.
+/// Reads what a node needs from `text`; `file` is its name in messages.
 ///
 /// # Errors
 /// The first thing that is wrong, with its place.
 pub fn parse(text: &str, file: &str) -> Result<Config, Error> {
-    document(text, file)?.into_config(file, text)
+    settings(text, file).map(|settings| settings.node)
+}
+
+/// Reads everything that `text` sets, for the node and for its shell.
+///
+/// # Errors
+/// The first thing that is wrong, with its place.
+pub fn settings(text: &str, file: &str) -> Result<Settings, Error> {
+    document(text, file)?.into_settings(file, text)
 }
 
 /// Reads the text as it is written, without defaults and without a judgment of the whole.
@@ -145,10 +156,25 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 #[serde(deny_unknown_fields)]
 struct Raw {
     tunnels: Vec<RawTunnel>,
+    #[serde(default)]
+    lan: Vec<Value<Interface>>,
+    #[serde(default)]
+    routes: Vec<Spanned<RawRoute>>,
+    #[serde(default, deserialize_with = "present")]
+    state: Option<Value<std::path::PathBuf>>,
     #[serde(default, deserialize_with = "present")]
     limits: Option<RawLimits>,
     #[serde(default, deserialize_with = "present")]
     first_request_id: Option<Value<u32>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRoute {
+    to: Value<Prefix>,
+    via: Value<Gateway>,
+    #[serde(default, deserialize_with = "present")]
+    tunnel: Option<Value<String>>,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +211,22 @@ struct RawNhrp {
     #[serde(default, deserialize_with = "present")]
     server: Option<Value<bool>>,
     #[serde(default, deserialize_with = "present")]
+    profile: Option<Value<Profile>>,
+    #[serde(default, deserialize_with = "present")]
+    answers: Option<Value<bool>>,
+    #[serde(default, deserialize_with = "present")]
+    redirect: Option<Value<bool>>,
+    #[serde(default, deserialize_with = "present")]
+    shortcut: Option<Value<bool>>,
+    #[serde(default, deserialize_with = "present")]
+    resolution_holding_time: Option<Value<std::time::Duration>>,
+    #[serde(default, deserialize_with = "present")]
+    multicast: Option<Vec<Value<Multicast>>>,
+    #[serde(default)]
+    clusters: Vec<Spanned<RawCluster>>,
+    #[serde(default, deserialize_with = "present")]
+    fallback: Option<Value<std::time::Duration>>,
+    #[serde(default, deserialize_with = "present")]
     registration_prefix: Option<Value<u8>>,
     #[serde(default, deserialize_with = "present")]
     retry: Option<Spanned<RawRetry>>,
@@ -213,6 +255,15 @@ struct RawNhs {
     protocol: Option<Value<std::net::IpAddr>>,
     #[serde(default, deserialize_with = "present")]
     priority: Option<Value<u8>>,
+    #[serde(default, deserialize_with = "present")]
+    cluster: Option<Value<u8>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCluster {
+    id: Value<u8>,
+    max_connections: Value<u16>,
 }
 
 #[derive(Deserialize)]
@@ -231,6 +282,26 @@ struct RawLimits {
     entries_per_request: Option<Value<u32>>,
     #[serde(default, deserialize_with = "present")]
     errors_per_second: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    routes: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    resolutions: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    resolutions_per_second: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    held_packets: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    multicast_copies: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    icmp_per_second: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    cached: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    requesters: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    redirects: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
+    messages_per_second_per_peer: Option<Value<u32>>,
 }
 
 fn place<T>(value: Option<Value<T>>) -> Option<Located<T>> {
@@ -245,9 +316,24 @@ impl From<Raw> for Document {
     fn from(raw: Raw) -> Self {
         Self {
             tunnels: raw.tunnels.into_iter().map(Tunnel::from).collect(),
+            lan: raw.lan.into_iter().map(|lan| lan.0).collect(),
+            routes: raw.routes.into_iter().map(spanned).collect(),
+            state: place(raw.state),
             limits: raw.limits.unwrap_or_default().into(),
             first_request_id: place(raw.first_request_id),
         }
+    }
+}
+
+impl From<RawRoute> for Route {
+    fn from(raw: RawRoute) -> Self {
+        Self { to: raw.to.0, via: raw.via.0, tunnel: place(raw.tunnel) }
+    }
+}
+
+impl From<RawCluster> for Cluster {
+    fn from(raw: RawCluster) -> Self {
+        Self { id: raw.id.0, max_connections: raw.max_connections.0 }
     }
 }
 
@@ -275,6 +361,14 @@ impl From<RawNhrp> for Nhrp {
             authentication: place(raw.authentication),
             unique: place(raw.unique),
             server: place(raw.server),
+            profile: place(raw.profile),
+            answers: place(raw.answers),
+            redirect: place(raw.redirect),
+            shortcut: place(raw.shortcut),
+            resolution_holding_time: place(raw.resolution_holding_time),
+            multicast: raw.multicast.map(|list| list.into_iter().map(|value| value.0).collect()),
+            clusters: raw.clusters.into_iter().map(spanned).collect(),
+            fallback: place(raw.fallback),
             registration_prefix: place(raw.registration_prefix),
             retry: raw.retry.map(spanned),
             nhs: raw.nhs.into_iter().map(spanned).collect(),
@@ -291,7 +385,12 @@ impl From<RawRetry> for Retry {
 
 impl From<RawNhs> for Nhs {
     fn from(raw: RawNhs) -> Self {
-        Self { protocol: place(raw.protocol), nbma: raw.nbma.0, priority: place(raw.priority) }
+        Self {
+            protocol: place(raw.protocol),
+            nbma: raw.nbma.0,
+            priority: place(raw.priority),
+            cluster: place(raw.cluster),
+        }
     }
 }
 
@@ -307,6 +406,16 @@ impl From<RawLimits> for Limits {
             bindings: place(raw.bindings),
             entries_per_request: place(raw.entries_per_request),
             errors_per_second: place(raw.errors_per_second),
+            routes: place(raw.routes),
+            resolutions: place(raw.resolutions),
+            resolutions_per_second: place(raw.resolutions_per_second),
+            held_packets: place(raw.held_packets),
+            multicast_copies: place(raw.multicast_copies),
+            icmp_per_second: place(raw.icmp_per_second),
+            cached: place(raw.cached),
+            requesters: place(raw.requesters),
+            redirects: place(raw.redirects),
+            messages_per_second_per_peer: place(raw.messages_per_second_per_peer),
         }
     }
 }

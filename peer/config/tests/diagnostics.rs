@@ -70,12 +70,59 @@ fn every_mistake_has_its_place() {
         with("    key: &a [*a]\n"),
         with("    key: !secret 1\n"),
         "\tname: x\n".into(),
+        with("    nhrp:\n      profile: rfc\n"),
+        with("    nhrp:\n      multicast: [all]\n"),
+        with("    nhrp:\n      multicast: [192.0.2.1]\n"),
+        with("    nhrp:\n      resolution_holding_time: 0s\n"),
+        with("    nhrp:\n      clusters: [{id: 1}]\n"),
+        with("    nhrp:\n      clusters: [{id: 1, max_connections: 0}]\n"),
+        with(
+            "    nhrp:\n      clusters:\n        - {id: 1, max_connections: 1}\n        - {id: 1, max_connections: 1}\n",
+        ),
+        with("    nhrp:\n      fallback: 30\n"),
+        with("lan: [10.9.0.1]\n"),
+        with("routes: [{to: 10.9.0.1/16, via: beyond}]\n"),
+        with("routes: [{to: 10.9.0.0/33, via: beyond}]\n"),
+        with("routes: [{to: 10.9.0.0/16, via: nowhere}]\n"),
+        with("routes: [{to: 10.9.0.0/16}]\n"),
+        with("routes: [{to: 10.9.0.0/16, via: 10.0.1.1}]\n"),
+        with("routes: [{to: 10.9.0.0/16, via: 10.0.0.2, tunnel: tun9}]\n"),
+        with("routes: [{to: 10.9.0.0/16, via: beyond, tunnel: tun0}]\n"),
+        with("routes: [{to: 10.9.0.0/16, via: 10.0.0.1}]\n"),
+        with("routes: [{to: 'fd00::/16', via: 10.0.0.2}]\n"),
+        with("lan: [10.9.0.1/16]\nroutes: [{to: 10.9.0.0/16, via: beyond}]\n"),
+        with("routes: [{to: 10.8.0.0/16, via: beyond}, {to: 10.9.0.0/16, via: beyond}]\nlimits: {routes: 1}\n"),
+        with("state: ''\n"),
     ];
     let mut table = String::new();
     for case in cases {
         writeln!(table, "{}", said(&case)).unwrap();
     }
     insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_route_in_words_is_what_a_file_would_make() {
+    let tunnels = yaml::parse(TUNNEL, "peer.yaml").unwrap().tunnels;
+    let said = |to: &str, via: &str, tunnel: Option<&str>| match dmvpn_config::route(to, via, tunnel, &tunnels) {
+        Ok(route) => format!("{route:?}"),
+        Err(message) => message,
+    };
+    let mut table = String::new();
+    for (to, via, tunnel) in [
+        ("10.9.0.0/16", "10.0.0.2", None),
+        ("10.9.0.0/16", "10.0.0.2", Some("tun0")),
+        ("0.0.0.0/0", "beyond", None),
+        ("::/0", "attached", None),
+        ("10.9.0.0", "10.0.0.2", None),
+        ("10.9.0.0/16", "10.0.1.2", None),
+        ("10.9.0.0/16", "10.0.1.2", Some("tun1")),
+    ] {
+        writeln!(table, "{}", said(to, via, tunnel)).unwrap();
+    }
+    insta::assert_snapshot!(table);
+    assert_eq!(dmvpn_config::prefix("10.9.0.0/16"), Ok(("10.9.0.0".parse().unwrap(), 16)));
+    assert!(dmvpn_config::prefix("10.9.0.1/16").is_err());
 }
 
 #[test]

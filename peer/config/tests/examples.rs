@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
-use dmvpn_core::config::{Backoff, GreMode, Limits};
+use dmvpn_core::TunnelId;
+use dmvpn_core::config::{Backoff, Cluster, GreMode, Limits, Route, RouteVia};
 
-fn example(name: &str) -> dmvpn_core::Config {
+fn settings(name: &str) -> dmvpn_config::Settings {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     dmvpn_config::load(&path).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+fn example(name: &str) -> dmvpn_core::Config {
+    settings(name).node
 }
 
 #[test]
@@ -19,6 +24,16 @@ fn hub() {
     assert!(tunnel.nhrp.server && tunnel.nhrp.nhs.is_empty());
     assert_eq!(tunnel.nhrp.authentication.as_ref().map(|secret| secret.expose()), Some(&b"s3cret"[..]));
     assert_eq!(tunnel.nhrp.maps.len(), 1);
+    assert!(tunnel.nhrp.redirect && tunnel.nhrp.answers);
+    let ip = |text: &str| text.parse().unwrap();
+    let route = |prefix, prefix_len, via| Route { prefix: ip(prefix), prefix_len, via };
+    let lan = RouteVia::Attached { address: Some(ip("172.20.1.1")) };
+    let through = RouteVia::Tunnel { tunnel: TunnelId(0), next_hop: ip("10.0.0.11") };
+    assert_eq!(
+        config.routes,
+        [route("172.20.1.0", 24, lan), route("172.20.11.0", 24, through), route("172.16.0.0", 12, RouteVia::Beyond)]
+    );
+    assert_eq!(settings("hub.yaml").state, Some("/var/lib/dmvpn-peer/hub.state".into()));
 }
 
 #[test]
@@ -29,6 +44,9 @@ fn spoke() {
     assert_eq!(nhrp.retry, Backoff::default());
     assert_eq!(nhrp.nhs.len(), 2);
     assert_eq!(nhrp.nhs[1].protocol, None);
+    assert_eq!(nhrp.clusters, [Cluster { id: 0, max_connections: 1 }]);
+    assert_eq!((nhrp.fallback.as_secs(), config.routes.len()), (30, 3));
+    assert_eq!(settings("spoke.yaml").state, None);
     assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
 }
 
@@ -41,5 +59,8 @@ fn written_defaults_are_the_defaults() {
     hub.tunnels[0].key = None;
     hub.tunnels[0].nhrp.authentication = None;
     hub.tunnels[0].nhrp.maps.clear();
+    hub.tunnels[0].nhrp.redirect = false;
+    assert_eq!(hub.tunnels[0].nhrp.resolution_holding_time.take(), Some(hub.tunnels[0].nhrp.holding_time));
+    hub.routes.clear();
     assert_eq!(hub, short);
 }

@@ -9,7 +9,7 @@ use crate::ids::TunnelId;
 
 mod validate;
 
-pub use validate::{ConfigError, ConfigProblem};
+pub use validate::{ConfigError, ConfigProblem, RouteFault};
 
 /// Configuration of a node. Hub and spoke differ only in what their tunnels say.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -102,7 +102,8 @@ pub enum Command {
         /// The protocol address.
         protocol: Option<IpAddr>,
     },
-    /// Put a route into the table, in place of any other to the same prefix.
+    /// Put a route into the table, in place of any other to the same prefix. One that can not be followed changes nothing
+    /// ([`Config::check_route`](crate::config::Config::check_route)).
     AddRoute(Route),
     /// Take a route out of the table.
     DeleteRoute {

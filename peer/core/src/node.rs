@@ -179,7 +179,8 @@ impl Node {
                 Reply::Cleared { bindings }
             }
             Command::AddRoute(route) => {
-                let changed = self.rib.len() < self.config.limits.routes && self.rib.add(route);
+                let room = self.rib.len() < self.config.limits.routes;
+                let changed = room && self.config.check_route(&route).is_ok() && self.rib.add(route);
                 self.routes_changed(changed, route.prefix, route.prefix_len);
                 Reply::Route { changed }
             }

@@ -22,6 +22,7 @@ Examples:
   sudo dmvpn-peer show nhrp
   sudo dmvpn-peer show nhrp --json | jq '.cache[] | select(.type == \"dynamic\")'
   sudo dmvpn-peer clear nhrp 10.0.0.11
+  sudo dmvpn-peer route add 172.20.0.0/16 10.0.0.1
   sudo dmvpn-peer stop
 
 Exit codes:
@@ -55,6 +56,9 @@ enum Command {
     /// Forget what a running peer has learned
     #[command(subcommand)]
     Clear(Clear),
+    /// Change the routing table of a running peer
+    #[command(subcommand)]
+    Route(Route),
     /// Stop a running peer and wait for its end
     Stop {
         #[command(flatten)]
@@ -116,8 +120,34 @@ enum Show {
 }
 
 #[derive(Debug, Subcommand)]
+enum Route {
+    /// Put a route in, in place of another to the same prefix
+    Add {
+        /// Prefix, such as 172.20.0.0/16
+        #[arg(value_name = "PREFIX")]
+        to: String,
+        /// Next hop: an address inside a tunnel, `beyond` (a router outside all tunnels) or `attached`
+        #[arg(value_name = "VIA")]
+        via: String,
+        /// Name of the tunnel, where the next hop's address does not say which one
+        #[arg(long, value_name = "NAME")]
+        tunnel: Option<String>,
+        #[command(flatten)]
+        control: Control,
+    },
+    /// Take a route out
+    Delete {
+        /// Prefix
+        #[arg(value_name = "PREFIX")]
+        to: String,
+        #[command(flatten)]
+        control: Control,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Clear {
-    /// Bindings learned from registrations: all, or those for one protocol address
+    /// What was registered and what was found out by asking: all, or what there is for one protocol address
     Nhrp {
         /// Protocol address
         #[arg(value_name = "ADDR")]
@@ -148,6 +178,12 @@ impl Cli {
             Command::Show(Show::Nhrp { json, control }) => show_nhrp(&control.path, json),
             Command::Show(Show::Counters { json, all, control }) => show_counters(&control.path, json, all),
             Command::Clear(Clear::Nhrp { address, control }) => clear(&control.path, address),
+            Command::Route(Route::Add { to, via, tunnel, control }) => {
+                route(&control.path, &Request::AddRoute { to, via, tunnel }, "the table is full, or has that route")
+            }
+            Command::Route(Route::Delete { to, control }) => {
+                route(&control.path, &Request::DeleteRoute { to }, "there is no such route")
+            }
             Command::Stop { control } => stop(&control.path),
         };
         match result {
@@ -163,7 +199,7 @@ impl Cli {
 }
 
 fn check(path: &Path) -> Result<(), Failure> {
-    let config = dmvpn_config::load(path)?;
+    let config = dmvpn_config::load(path)?.node;
     let mut out = format!("{}: good\n", path.display());
     for tunnel in &config.tunnels {
         out.push_str(&format!("  {}\n", up::describe(tunnel)));
@@ -173,7 +209,7 @@ fn check(path: &Path) -> Result<(), Failure> {
 }
 
 fn show_nhrp(path: &Path, as_json: bool) -> Result<(), Failure> {
-    match client::ask(path, Request::ShowNhrp)? {
+    match client::ask(path, &Request::ShowNhrp)? {
         Response::Nhrp(view) if as_json => print(&json(&view)),
         Response::Nhrp(view) => print(&table::nhrp(&view)),
         other => return Err(unexpected(other)),
@@ -182,7 +218,7 @@ fn show_nhrp(path: &Path, as_json: bool) -> Result<(), Failure> {
 }
 
 fn show_counters(path: &Path, as_json: bool, all: bool) -> Result<(), Failure> {
-    let counters = match client::ask(path, Request::ShowCounters)? {
+    let counters = match client::ask(path, &Request::ShowCounters)? {
         Response::Counters(counters) => counters,
         other => return Err(unexpected(other)),
     };
@@ -197,7 +233,7 @@ fn show_counters(path: &Path, as_json: bool, all: bool) -> Result<(), Failure> {
 }
 
 fn clear(path: &Path, protocol: Option<IpAddr>) -> Result<(), Failure> {
-    match (client::ask(path, Request::ClearNhrp { protocol })?, protocol) {
+    match (client::ask(path, &Request::ClearNhrp { protocol })?, protocol) {
         (Response::Cleared { bindings: 0 }, Some(address)) => {
             Err(Failure::Refused(format!("there is no learned binding for {address}")))
         }
@@ -209,8 +245,16 @@ fn clear(path: &Path, protocol: Option<IpAddr>) -> Result<(), Failure> {
     }
 }
 
+fn route(path: &Path, request: &Request, unchanged: &str) -> Result<(), Failure> {
+    match client::ask(path, request)? {
+        Response::Route { changed: true } => Ok(()),
+        Response::Route { changed: false } => Err(Failure::Refused(unchanged.into())),
+        other => Err(unexpected(other)),
+    }
+}
+
 fn stop(path: &Path) -> Result<(), Failure> {
-    match client::ask(path, Request::Stop)? {
+    match client::ask(path, &Request::Stop)? {
         Response::Stopping(_) => Ok(()),
         other => Err(unexpected(other)),
     }

@@ -48,6 +48,18 @@ impl Failure {
         Self::environment(message, "give a path in a directory that exists and that this user may write to")
     }
 
+    /// A state file that can not be used.
+    pub fn state(path: &Path, error: &io::Error) -> Self {
+        let message = format!("no state file {}: {error}", path.display());
+        let help = match error.kind() {
+            io::ErrorKind::InvalidData => {
+                "`state` names a file that is not one of this program's: remove it, or name another"
+            }
+            _ => "`state` must be in a directory that exists and that this user may write to",
+        };
+        Self::environment(message, help)
+    }
+
     /// Report for people on standard error.
     pub fn report(self) -> miette::Report {
         match self {

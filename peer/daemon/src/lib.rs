@@ -23,6 +23,7 @@ pub mod log;
 pub mod outer;
 pub mod overlay;
 pub mod shell;
+pub mod state;
 pub mod stats;
 pub mod table;
 pub mod underlay;

@@ -15,10 +15,11 @@ use tracing::{debug, error, info, warn};
 
 use crate::capture::{Capture, Direction};
 use crate::clock::{self, Alarm, Clock};
-use crate::control::proto::{Counter, Request, Response};
+use crate::control::proto::{Counter, ErrorKind, Request, Response};
 use crate::control::server::{Call, Server};
 use crate::outer::NotUsable;
 use crate::overlay::{NoOverlay, Overlay};
+use crate::state::State;
 use crate::stats::Stats;
 use crate::underlay::{LARGEST_PACKET, Received, SendError, Underlay};
 use crate::view::NhrpView;
@@ -77,6 +78,8 @@ pub struct Shell {
     pub calls: mpsc::Receiver<Call>,
     /// Its capture.
     pub capture: Option<Capture>,
+    /// Where request IDs are noted.
+    pub state: Option<State>,
     /// Counters of the shell.
     pub stats: Arc<Stats>,
 }
@@ -88,13 +91,14 @@ impl Shell {
     /// # Errors
     /// A socket or timer that does not work any more.
     pub async fn run(self, mut signals: Signals) -> io::Result<()> {
-        let Self { clock, node, underlay, mut server, mut calls, capture, stats } = self;
+        let Self { clock, node, underlay, mut server, mut calls, capture, state, stats } = self;
         let mut inner = Inner {
             clock,
             node,
             underlay,
             overlay: NoOverlay,
             capture,
+            state,
             stats,
             batch: TxBatch::new(),
             drops: Budget::default(),
@@ -160,6 +164,7 @@ struct Inner {
     underlay: Underlay,
     overlay: NoOverlay,
     capture: Option<Capture>,
+    state: Option<State>,
     stats: Arc<Stats>,
     batch: TxBatch,
     drops: Budget,
@@ -230,8 +235,21 @@ impl Inner {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(&transmit),
-                Output::Event(event) => self.tell(&event),
+                Output::Event(event) => {
+                    self.note(&event);
+                    self.tell(&event);
+                }
             }
+        }
+    }
+
+    /// Keeps what must outlive the peer, before the next output, which may be a message that depends on it.
+    fn note(&self, event: &Event) {
+        if let (Event::RequestIdsReserved { below }, Some(state)) = (event, &self.state)
+            && let Err(error) = state.store(*below)
+        {
+            self.stats.state_errors.add();
+            error!("state file {}: {error}; request IDs may come again after a restart", state.path().display());
         }
     }
 
@@ -305,12 +323,25 @@ impl Inner {
 
     fn answer(&mut self, call: Call) {
         let now = self.clock.now();
-        let command = match call.request {
-            Request::ShowNhrp => Command::ShowNhrp,
-            Request::ShowCounters => Command::ShowCounters,
-            Request::ClearNhrp { protocol } => Command::ClearNhrp { protocol },
+        let command = match &call.request {
+            Request::ShowNhrp => Ok(Command::ShowNhrp),
+            Request::ShowCounters => Ok(Command::ShowCounters),
+            Request::ClearNhrp { protocol } => Ok(Command::ClearNhrp { protocol: *protocol }),
+            Request::AddRoute { to, via, tunnel } => {
+                dmvpn_config::route(to, via, tunnel.as_deref(), self.node.tunnels()).map(Command::AddRoute)
+            }
+            Request::DeleteRoute { to } => {
+                dmvpn_config::prefix(to).map(|(prefix, prefix_len)| Command::DeleteRoute { prefix, prefix_len })
+            }
             // The loop takes it before it comes here.
             Request::Stop => return,
+        };
+        let command = match command {
+            Ok(command) => command,
+            Err(message) => {
+                let _ = call.reply.send(Response::Error { kind: ErrorKind::Refused, message });
+                return;
+            }
         };
         let response = match self.node.command(now, command) {
             Reply::Nhrp(view) => Response::Nhrp(NhrpView::new(view, self.node.tunnels(), now)),

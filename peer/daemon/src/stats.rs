@@ -58,6 +58,8 @@ counters! {
     tx_refused = "shell.tx.refused",
     /// Failed for another reason.
     tx_errors = "shell.tx.errors",
+    /// Request IDs that could not be noted in the state file: they may come again after a restart.
+    state_errors = "shell.state.errors",
     /// Inner packets for a tunnel interface while there is none: the TUN side is not built yet.
     deliver_no_interface = "shell.deliver.no_interface",
     /// Packets written to the capture.

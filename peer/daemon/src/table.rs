@@ -6,7 +6,7 @@ use tabled::settings::{Padding, Style};
 use crate::control::proto::Counter;
 use crate::view::NhrpView;
 
-/// NHRP state: bindings, then next hop servers where there are any.
+/// NHRP state: bindings, then shortcuts and next hop servers where there are any.
 pub fn nhrp(view: &NhrpView) -> String {
     let mut cache = Builder::default();
     cache.push_record(["TUNNEL", "PROTOCOL", "NBMA", "CLAIMED", "TYPE", "U", "EXPIRES"]);
@@ -15,7 +15,8 @@ pub fn nhrp(view: &NhrpView) -> String {
         cache.push_record([
             row.tunnel.clone(),
             format!("{}/{}", row.protocol, row.prefix_len),
-            row.nbma.to_string(),
+            // What is asked for or was refused is nowhere.
+            if row.nbma.is_unspecified() { "-".into() } else { row.nbma.to_string() },
             if behind_nat { row.claimed_nbma.to_string() } else { "-".into() },
             row.kind.clone(),
             if row.unique { "u" } else { "-" }.into(),
@@ -23,6 +24,22 @@ pub fn nhrp(view: &NhrpView) -> String {
         ]);
     }
     let mut out = table(cache);
+    if !view.shortcuts.is_empty() {
+        let mut shortcuts = Builder::default();
+        shortcuts.push_record(["TUNNEL", "SHORTCUT", "VIA", "NBMA", "USED", "EXPIRES"]);
+        for row in &view.shortcuts {
+            shortcuts.push_record([
+                row.tunnel.clone(),
+                format!("{}/{}", row.prefix, row.prefix_len),
+                row.via.to_string(),
+                row.nbma.to_string(),
+                row.used_ms.map_or_else(|| "never".into(), |used| format!("{} ago", seconds(used))),
+                seconds(row.remaining_ms),
+            ]);
+        }
+        out.push('\n');
+        out.push_str(&table(shortcuts));
+    }
     if !view.nhs.is_empty() {
         let mut nhs = Builder::default();
         nhs.push_record(["TUNNEL", "NHS", "NBMA", "STATE", "TRIES", "NEXT", "EXPIRES", "REMARK"]);
@@ -80,7 +97,7 @@ fn seconds(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::{CacheRow, NhsRow};
+    use crate::view::{CacheRow, NhsRow, ShortcutRow};
 
     #[test]
     fn tables_line_up() {
@@ -105,6 +122,7 @@ mod tests {
             nbma: ip("192.0.2.1"),
             protocol: protocol.map(ip),
             priority: 0,
+            cluster: 0,
             state: state.into(),
             up: state == "registered",
             request_id: None,
@@ -119,7 +137,17 @@ mod tests {
             cache: vec![
                 binding("10.0.0.1", "192.0.2.1", "192.0.2.1", "local", None),
                 binding("10.0.0.11", "198.51.100.11", "172.16.0.11", "dynamic", Some(7_199_004)),
+                binding("10.0.0.12", "0.0.0.0", "0.0.0.0", "incomplete", Some(3_000)),
             ],
+            shortcuts: vec![ShortcutRow {
+                tunnel: "tun0".into(),
+                prefix: ip("172.20.5.0"),
+                prefix_len: 24,
+                via: ip("10.0.0.15"),
+                nbma: ip("198.51.100.15"),
+                used_ms: Some(1_500),
+                remaining_ms: 7_100_000,
+            }],
             nhs: vec![
                 server(Some("10.0.0.254"), "registered", None, Some("203.0.113.7")),
                 server(None, "await_reply", Some("code 4 (administratively prohibited)"), None),

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use dmvpn_core::Node;
-use dmvpn_core::config::{GreMode, Tunnel};
+use dmvpn_core::config::{GreMode, Profile, Tunnel};
 use dmvpn_core::entropy::Entropy as _;
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +17,7 @@ use crate::entropy::OsEntropy;
 use crate::fail::Failure;
 use crate::log::Log;
 use crate::shell::{Shell, Signals};
+use crate::state::State;
 use crate::stats::Stats;
 use crate::underlay::Underlay;
 
@@ -25,7 +26,7 @@ use crate::underlay::Underlay;
 /// # Errors
 /// Why it did not start, or why it had to end.
 pub fn run(arguments: &Up) -> Result<(), Failure> {
-    let config = dmvpn_config::load(&arguments.config)?;
+    let dmvpn_config::Settings { node: mut config, state } = dmvpn_config::load(&arguments.config)?;
     let system = |what: &'static str| {
         move |error: io::Error| Failure::environment(format!("{what}: {error}"), "look at the limits of this machine")
     };
@@ -37,6 +38,15 @@ pub fn run(arguments: &Up) -> Result<(), Failure> {
         let signals = Signals::install().map_err(system("no signals"))?;
         let mut entropy = OsEntropy::open().map_err(system("no /dev/urandom"))?;
         let first_id = u16::try_from(entropy.next_u64() >> 48).expect("16 bits are left");
+        let state = state.map(State::at);
+        if let Some(state) = &state {
+            let unusable = |error: io::Error| Failure::state(state.path(), &error);
+            if let Some(first) = state.load().map_err(unusable)? {
+                config.first_request_id = first;
+            }
+            // Better now than at the first request.
+            state.store(config.first_request_id).map_err(unusable)?;
+        }
         let underlay = Underlay::open(&config, first_id)?;
         let (server, calls) = Server::start(&arguments.control.path, Arc::clone(&stats)).await?;
         let capture = match &arguments.capture {
@@ -52,10 +62,14 @@ pub fn run(arguments: &Up) -> Result<(), Failure> {
         }
         log.notice(&ready);
 
+        if state.is_none() {
+            let first = config.first_request_id;
+            tracing::warn!("no `state` is set: request IDs begin with {first} again after a restart");
+        }
         let clock = Clock::start();
         let node = Node::new(config, Box::new(entropy), clock.now())
             .expect("what the configuration's reader accepts, a node can run");
-        let shell = Shell { clock, node, underlay, server, calls, capture, stats };
+        let shell = Shell { clock, node, underlay, server, calls, capture, state, stats };
         let result = shell.run(signals).await;
         log.finish();
         result.map_err(|error| {
@@ -88,6 +102,9 @@ pub fn describe(tunnel: &Tunnel) -> String {
             }
             if !nhrp.nhs.is_empty() {
                 let _ = write!(text, ", client of {}", nhrp.nhs.len());
+            }
+            if nhrp.profile == Profile::Rfc2332 {
+                text.push_str(", profile rfc2332");
             }
         }
     }

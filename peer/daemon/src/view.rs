@@ -16,6 +16,9 @@ pub struct NhrpView {
     pub now_ms: u64,
     /// Bindings.
     pub cache: Vec<CacheRow>,
+    /// Direct ways for prefixes.
+    #[serde(default)]
+    pub shortcuts: Vec<ShortcutRow>,
     /// Next hop servers that the peer is a client of.
     pub nhs: Vec<NhsRow>,
     /// Request ID that the next new request will carry.
@@ -35,7 +38,7 @@ pub struct CacheRow {
     pub nbma: IpAddr,
     /// NBMA address that the station gave itself; another one behind a NAT.
     pub claimed_nbma: IpAddr,
-    /// `local`, `static`, `nhs` or `dynamic`.
+    /// `local`, `static`, `nhs`, `dynamic`, `cached`, `negative` or `incomplete`; the last two lead nowhere.
     #[serde(rename = "type")]
     pub kind: String,
     /// Registered with the U bit.
@@ -54,6 +57,25 @@ pub struct CacheRow {
     pub request_id: u32,
 }
 
+/// A direct way for a prefix.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ShortcutRow {
+    /// Name of the tunnel.
+    pub tunnel: String,
+    /// First address of the prefix.
+    pub prefix: IpAddr,
+    /// Length of the prefix, bits.
+    pub prefix_len: u8,
+    /// Protocol address of the next hop.
+    pub via: IpAddr,
+    /// NBMA address of the next hop.
+    pub nbma: IpAddr,
+    /// Time since traffic last took it, milliseconds; null: never.
+    pub used_ms: Option<u64>,
+    /// Time until it goes, milliseconds.
+    pub remaining_ms: u64,
+}
+
 /// A next hop server.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct NhsRow {
@@ -65,7 +87,10 @@ pub struct NhsRow {
     pub protocol: Option<IpAddr>,
     /// Configured priority, lower is preferred.
     pub priority: u8,
-    /// `idle`, `await_reply`, `registered` or `refreshing`.
+    /// Configured cluster.
+    #[serde(default)]
+    pub cluster: u8,
+    /// `idle`, `standby`, `await_reply`, `registered` or `refreshing`.
     pub state: String,
     /// Whether the peer is registered there.
     pub up: bool,
@@ -109,11 +134,21 @@ impl NhrpView {
             remaining_ms: binding.expires.map(until),
             request_id: binding.request_id,
         });
+        let shortcuts = view.shortcuts.into_iter().map(|shortcut| ShortcutRow {
+            tunnel: name(shortcut.tunnel),
+            prefix: shortcut.prefix,
+            prefix_len: shortcut.prefix_len,
+            via: shortcut.via,
+            nbma: shortcut.nbma,
+            used_ms: shortcut.used.map(since),
+            remaining_ms: until(shortcut.expires),
+        });
         let nhs = view.nhs.into_iter().map(|row| NhsRow {
             tunnel: name(row.nhs.tunnel),
             nbma: row.nbma,
             protocol: row.protocol,
             priority: row.priority,
+            cluster: row.cluster,
             state: row.state.name().into(),
             up: row.registered,
             request_id: row.request_id,
@@ -126,6 +161,7 @@ impl NhrpView {
         Self {
             now_ms: millis(now.saturating_since(Instant::ZERO)),
             cache: cache.collect(),
+            shortcuts: shortcuts.collect(),
             nhs: nhs.collect(),
             next_request_id: view.next_request_id,
         }

@@ -142,6 +142,38 @@ fn the_control_socket_clears_stops_and_has_one_owner() {
     assert!(spoke.nhrp()["nhs"][0]["up"] == true);
 }
 
+#[test]
+fn request_ids_go_on_after_a_kill_and_routes_come_and_go() {
+    let Some(lab) = Lab::new() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("spoke.state");
+    let config = format!("{}state: {}\n", spoke(100, "600s"), file.display());
+    let mut first = lab.start(&lab.spoke, "spoke", &config);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "first_request_id 257\n");
+    assert!(!first.text().contains("no `state` is set"), "{}", first.text());
+    assert_eq!(first.nhrp()["nhs"][0]["request_id"], 1);
+
+    let code = |daemon: &support::Daemon, words: &[&str]| daemon.ask(words).status.code();
+    assert_eq!(code(&first, &["route", "add", "172.20.0.0/16", "10.0.0.1"]), Some(0));
+    assert_eq!(code(&first, &["route", "add", "172.20.0.0/16", "10.0.0.1"]), Some(1));
+    assert_eq!(code(&first, &["route", "add", "172.21.0.0/16", "10.0.1.1"]), Some(1));
+    assert_eq!(code(&first, &["route", "delete", "172.20.0.0/16"]), Some(0));
+    assert_eq!(code(&first, &["route", "delete", "172.20.0.0/16"]), Some(1));
+
+    first.signal(Signal::SIGKILL);
+    assert_eq!(first.wait().code(), None);
+    let second = lab.start(&lab.spoke, "spoke", &config);
+    assert_eq!(second.nhrp()["nhs"][0]["request_id"], 257);
+    drop(second);
+
+    // A file that is something else is not overwritten.
+    std::fs::write(&file, "a diary\n").unwrap();
+    let mut third = lab.spawn(&lab.spoke, "spoke", &config);
+    assert_eq!(third.wait().code(), Some(4));
+    wait_for("the reason", || third.text().contains("no state file").then_some(()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "a diary\n");
+}
+
 /// Whoever started the daemon and does not read its log can cost it log lines and nothing else.
 #[test]
 fn a_log_that_nobody_reads_does_not_hold_up_the_node() {

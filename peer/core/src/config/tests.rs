@@ -91,3 +91,48 @@ fn masks_of_every_length_hold() {
     assert_eq!(masked(ip("10.1.2.3"), 200), ip("10.1.2.3"));
     assert_eq!(masked(ip("fd00::ffff"), 120), ip("fd00::ff00"));
 }
+
+#[test]
+fn clusters_receivers_and_routes_have_names_for_their_problems_too() {
+    let cluster = |id, max_connections| Cluster { id, max_connections };
+    let clusters = |list: &[Cluster]| {
+        let list = list.to_vec();
+        problem(|c| c.tunnels[0].nhrp.clusters = list)
+    };
+    assert_eq!(clusters(&[cluster(3, 0)]), ConfigProblem::EmptyCluster { id: 3 });
+    assert_eq!(clusters(&[cluster(3, 1), cluster(3, 2)]), ConfigProblem::DuplicateCluster { id: 3 });
+    assert_eq!(problem(|c| c.tunnels[0].nhrp.resolution_holding_time = Some(0)), ConfigProblem::HoldingTime);
+    let receiver = |nbma: &str| problem(|c| c.tunnels[0].nhrp.multicast.push(Multicast::Static(ip(nbma))));
+    assert!(matches!(receiver("192.0.2.11"), ConfigProblem::OwnAddress { .. }));
+    assert!(matches!(receiver("2001:db8::1"), ConfigProblem::WrongFamily { .. }));
+    assert!(matches!(receiver("224.0.0.1"), ConfigProblem::NotAStation { .. }));
+
+    let route = |prefix: &str, prefix_len, via| Route { prefix: ip(prefix), prefix_len, via };
+    let through = |tunnel, next_hop: &str| RouteVia::Tunnel { tunnel: TunnelId(tunnel), next_hop: ip(next_hop) };
+    let lan = |address: &str| RouteVia::Attached { address: Some(ip(address)) };
+    let fault = |routes: &[Route]| {
+        let routes = routes.to_vec();
+        match problem(|c| c.routes = routes) {
+            ConfigProblem::Route { fault, .. } => fault,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(fault(&[route("10.9.0.0", 33, RouteVia::Beyond)]), RouteFault::PrefixLength { max: 32 });
+    assert_eq!(fault(&[route("10.9.0.0", 16, RouteVia::Beyond); 2]), RouteFault::Duplicate);
+    assert_eq!(fault(&[route("10.9.0.0", 16, through(1, "10.0.0.1"))]), RouteFault::UnknownTunnel);
+    assert!(matches!(fault(&[route("10.9.0.0", 16, through(0, "fd00::1"))]), RouteFault::WrongFamily { .. }));
+    assert!(matches!(fault(&[route("fd00::", 16, through(0, "10.0.0.1"))]), RouteFault::WrongFamily { .. }));
+    for next_hop in ["10.0.0.11", "10.0.1.1", "0.0.0.0"] {
+        assert!(matches!(fault(&[route("10.9.0.0", 16, through(0, next_hop))]), RouteFault::NotOnTunnel { .. }));
+    }
+    assert!(matches!(fault(&[route("10.9.0.0", 16, lan("10.8.0.1"))]), RouteFault::AddressOutside { .. }));
+    let many = problem(|c| {
+        c.limits.routes = 1;
+        c.routes = vec![route("10.8.0.0", 16, RouteVia::Beyond), route("10.9.0.0", 16, RouteVia::Beyond)];
+    });
+    assert_eq!(many, ConfigProblem::TooManyRoutes { count: 2, limit: 1 });
+    let mut good = spoke();
+    good.tunnels[0].nhrp.clusters = vec![cluster(0, 1)];
+    good.routes = vec![route("10.9.0.0", 16, lan("10.9.0.1")), route("0.0.0.0", 0, through(0, "10.0.0.1"))];
+    assert_eq!(good.validate(), Ok(()));
+}

@@ -1,17 +1,27 @@
 //! Refuses configurations that cannot work, before anything runs.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use super::{Config, GreMode, Secret, Tunnel, host_len, is_station};
+use super::{Config, GreMode, Multicast, Route, RouteVia, Secret, Tunnel, host_len, in_prefix, is_station};
 
 /// A configuration that a node cannot run: which tunnel, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tunnel {tunnel:?}: {problem}")]
+#[error("{}{problem}", Of(tunnel))]
 pub struct ConfigError {
     /// Name of the tunnel at fault; empty if the fault lies in the whole.
     pub tunnel: String,
     /// What is wrong.
     pub problem: ConfigProblem,
+}
+
+/// Names the tunnel at fault in front of the problem, if there is one.
+struct Of<'a>(&'a str);
+
+impl fmt::Display for Of<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "tunnel {:?}: ", self.0) }
+    }
 }
 
 /// What can be wrong with a configuration.
@@ -100,10 +110,40 @@ pub enum ConfigProblem {
         /// The protocol address.
         protocol: IpAddr,
     },
+    /// A cluster of which no server at all may be used.
+    #[error("cluster {id} has room for 0 connections; leave it out if none of its servers is wanted")]
+    EmptyCluster {
+        /// Its number.
+        id: u8,
+    },
+    /// A cluster that is bounded twice.
+    #[error("cluster {id} is listed twice")]
+    DuplicateCluster {
+        /// Its number.
+        id: u8,
+    },
+    /// More routes than [`Limits::routes`](super::Limits::routes).
+    #[error("{count} routes, the limit is {limit}")]
+    TooManyRoutes {
+        /// Configured routes.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A route that can not be followed.
+    #[error("route to {prefix}/{prefix_len}: {fault}")]
+    Route {
+        /// First address of its prefix.
+        prefix: IpAddr,
+        /// Length of its prefix.
+        prefix_len: u8,
+        /// What is wrong with it.
+        fault: RouteFault,
+    },
     /// More servers and maps than [`Limits::peers_per_tunnel`](super::Limits::peers_per_tunnel).
-    #[error("{count} next hop servers and maps, the limit is {limit}")]
+    #[error("{count} next hop servers, maps and multicast receivers, the limit is {limit}")]
     TooManyPeers {
-        /// Configured servers and maps.
+        /// Configured servers, maps and static multicast receivers.
         count: usize,
         /// The limit.
         limit: usize,
@@ -113,7 +153,85 @@ pub enum ConfigProblem {
     NhrpOff,
 }
 
+/// What can be wrong with a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RouteFault {
+    /// The prefix is longer than the address.
+    #[error("the prefix length is more than {max}")]
+    PrefixLength {
+        /// Width of the address.
+        max: u8,
+    },
+    /// There is another route to the same prefix.
+    #[error("there are two of them")]
+    Duplicate,
+    /// Its tunnel does not exist.
+    #[error("there is no such tunnel")]
+    UnknownTunnel,
+    /// Its next hop is of another family than its prefix or its tunnel.
+    #[error("next hop {next_hop} is of another address family")]
+    WrongFamily {
+        /// The next hop.
+        next_hop: IpAddr,
+    },
+    /// Its next hop is this node, nobody, or outside the tunnel's subnet.
+    #[error("next hop {next_hop} is no other station of the tunnel's subnet")]
+    NotOnTunnel {
+        /// The next hop.
+        next_hop: IpAddr,
+    },
+    /// The own address in an attached network is not in it.
+    #[error("the own address {address} is not in it")]
+    AddressOutside {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
 impl Config {
+    /// What keeps the node from following a route, whether configured or added later.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_route(&self, route: &Route) -> Result<(), RouteFault> {
+        let max = host_len(route.prefix);
+        if route.prefix_len > max {
+            return Err(RouteFault::PrefixLength { max });
+        }
+        match route.via {
+            RouteVia::Beyond | RouteVia::Attached { address: None } => Ok(()),
+            RouteVia::Attached { address: Some(address) } => {
+                let inside = is_station(address) && in_prefix(address, route.prefix, route.prefix_len);
+                if inside { Ok(()) } else { Err(RouteFault::AddressOutside { address }) }
+            }
+            RouteVia::Tunnel { tunnel, next_hop } => {
+                let tunnel = self.tunnels.get(usize::from(tunnel.0)).ok_or(RouteFault::UnknownTunnel)?;
+                if host_len(next_hop) != max || host_len(next_hop) != host_len(tunnel.address) {
+                    return Err(RouteFault::WrongFamily { next_hop });
+                }
+                if next_hop == tunnel.address || !tunnel.serves(next_hop) {
+                    return Err(RouteFault::NotOnTunnel { next_hop });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn check_routes(&self) -> Result<(), ConfigProblem> {
+        let (count, limit) = (self.routes.len(), self.limits.routes);
+        if count > limit {
+            return Err(ConfigProblem::TooManyRoutes { count, limit });
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for route in &self.routes {
+            let &Route { prefix, prefix_len, .. } = route;
+            let twice = if seen.insert((prefix, prefix_len)) { Ok(()) } else { Err(RouteFault::Duplicate) };
+            self.check_route(route).and(twice).map_err(|fault| ConfigProblem::Route { prefix, prefix_len, fault })?;
+        }
+        Ok(())
+    }
+
     /// Says whether a node can run with this.
     ///
     /// # Errors
@@ -128,7 +246,7 @@ impl Config {
             let earlier = &self.tunnels[..at];
             self.check(tunnel, earlier).map_err(|problem| ConfigError { tunnel: tunnel.name.clone(), problem })?;
         }
-        Ok(())
+        self.check_routes().map_err(|problem| ConfigError { tunnel: String::new(), problem })
     }
 
     fn check(&self, tunnel: &Tunnel, earlier: &[Tunnel]) -> Result<(), ConfigProblem> {
@@ -163,7 +281,7 @@ impl Config {
             None if nhrp.server || !nhrp.nhs.is_empty() || !nhrp.maps.is_empty() => return Err(ConfigProblem::NhrpOff),
             _ => {}
         }
-        if nhrp.holding_time == 0 {
+        if nhrp.holding_time == 0 || nhrp.resolution_holding_time == Some(0) {
             return Err(ConfigProblem::HoldingTime);
         }
         if nhrp.retry.first.is_zero() || nhrp.retry.max < nhrp.retry.first {
@@ -176,10 +294,26 @@ impl Config {
                 return Err(ConfigProblem::Authentication);
             }
         }
-        let (count, limit) =
-            (nhrp.nhs.len() + nhrp.maps.len(), self.limits.peers_per_tunnel.min(usize::from(u16::MAX)));
+        let receivers = nhrp.multicast.iter().filter_map(|receiver| match receiver {
+            Multicast::Static(nbma) => Some(*nbma),
+            Multicast::Dynamic | Multicast::Nhs => None,
+        });
+        let count = nhrp.nhs.len() + nhrp.maps.len() + receivers.clone().count();
+        let limit = self.limits.peers_per_tunnel.min(usize::from(u16::MAX));
         if count > limit {
             return Err(ConfigProblem::TooManyPeers { count, limit });
+        }
+        let mut clusters = std::collections::BTreeSet::new();
+        for cluster in &nhrp.clusters {
+            if cluster.max_connections == 0 {
+                return Err(ConfigProblem::EmptyCluster { id: cluster.id });
+            }
+            if !clusters.insert(cluster.id) {
+                return Err(ConfigProblem::DuplicateCluster { id: cluster.id });
+            }
+        }
+        for nbma in receivers {
+            peer("multicast receiver", nbma, tunnel.nbma)?;
         }
         let mut seen = std::collections::BTreeSet::new();
         for nhs in &nhrp.nhs {

@@ -46,7 +46,7 @@ pub enum ClientError {
 ///
 /// # Errors
 /// Why there is no answer.
-pub fn ask(path: &Path, request: Request) -> Result<Response, ClientError> {
+pub fn ask(path: &Path, request: &Request) -> Result<Response, ClientError> {
     let name = || path.display().to_string();
     let stream = UnixStream::connect(path).map_err(|source| ClientError::NoPeer { path: name(), source })?;
     let talk = || -> io::Result<Vec<u8>> {
@@ -59,7 +59,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Response, ClientError> {
         if line.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if request == Request::Stop {
+        if *request == Request::Stop {
             // End of file is the end of the peer; a second answer can not come.
             reader.read_to_end(&mut Vec::new())?;
         }

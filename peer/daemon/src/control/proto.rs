@@ -10,7 +10,7 @@ use crate::view::NhrpView;
 pub const MAX_REQUEST: usize = 4096;
 
 /// What a client wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Bindings and next hop servers.
     ShowNhrp,
@@ -20,6 +20,20 @@ pub enum Request {
     ClearNhrp {
         /// The protocol address.
         protocol: Option<IpAddr>,
+    },
+    /// Put a route into the routing table, in the words of a configuration file.
+    AddRoute {
+        /// A prefix.
+        to: String,
+        /// An address, `beyond` or `attached`.
+        via: String,
+        /// Name of the tunnel, where the next hop's address does not say which one.
+        tunnel: Option<String>,
+    },
+    /// Take a route out of the routing table.
+    DeleteRoute {
+        /// Its prefix.
+        to: String,
     },
     /// End the peer.
     Stop,
@@ -36,7 +50,22 @@ struct Line {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     protocol: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    route: Option<Change>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tunnel: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     stop: Option<bool>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Change {
+    Add,
+    Delete,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -60,20 +89,43 @@ impl Request {
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let line: Line = serde_json::from_slice(line).map_err(|error| error.to_string())?;
         match line {
-            Line { show: Some(Show::Nhrp), clear: None, protocol: None, stop: None } => Ok(Self::ShowNhrp),
-            Line { show: Some(Show::Counters), clear: None, protocol: None, stop: None } => Ok(Self::ShowCounters),
-            Line { show: None, clear: Some(Clear::Nhrp), protocol, stop: None } => Ok(Self::ClearNhrp { protocol }),
-            Line { show: None, clear: None, protocol: None, stop: Some(true) } => Ok(Self::Stop),
-            _ => Err("a request has exactly one of `show`, `clear` and `stop`".into()),
+            Line {
+                show: None,
+                clear: None,
+                protocol: None,
+                route: Some(change),
+                to: Some(to),
+                via,
+                tunnel,
+                stop: None,
+            } => match (change, via, tunnel) {
+                (Change::Add, Some(via), tunnel) => Ok(Self::AddRoute { to, via, tunnel }),
+                (Change::Delete, None, None) => Ok(Self::DeleteRoute { to }),
+                _ => Err("`add` takes `to` and `via`, and perhaps `tunnel`; `delete` takes `to`".into()),
+            },
+            Line { route: None, to: None, via: None, tunnel: None, show, clear, protocol, stop } => {
+                match (show, clear, protocol, stop) {
+                    (Some(Show::Nhrp), None, None, None) => Ok(Self::ShowNhrp),
+                    (Some(Show::Counters), None, None, None) => Ok(Self::ShowCounters),
+                    (None, Some(Clear::Nhrp), protocol, None) => Ok(Self::ClearNhrp { protocol }),
+                    (None, None, None, Some(true)) => Ok(Self::Stop),
+                    _ => Err("a request has exactly one of `show`, `clear`, `route` and `stop`".into()),
+                }
+            }
+            _ => Err("`to`, `via` and `tunnel` belong to `route`".into()),
         }
     }
 
     /// The line for it, with its end.
-    pub fn to_line(self) -> Vec<u8> {
-        let line = match self {
+    pub fn to_line(&self) -> Vec<u8> {
+        let line = match self.clone() {
             Self::ShowNhrp => Line { show: Some(Show::Nhrp), ..Line::default() },
             Self::ShowCounters => Line { show: Some(Show::Counters), ..Line::default() },
             Self::ClearNhrp { protocol } => Line { clear: Some(Clear::Nhrp), protocol, ..Line::default() },
+            Self::AddRoute { to, via, tunnel } => {
+                Line { route: Some(Change::Add), to: Some(to), via: Some(via), tunnel, ..Line::default() }
+            }
+            Self::DeleteRoute { to } => Line { route: Some(Change::Delete), to: Some(to), ..Line::default() },
             Self::Stop => Line { stop: Some(true), ..Line::default() },
         };
         to_line(&line)
@@ -93,7 +145,7 @@ pub enum Response {
         /// Bindings removed.
         bindings: usize,
     },
-    /// To a change of the routing table.
+    /// To [`Request::AddRoute`] and [`Request::DeleteRoute`].
     Route {
         /// Whether the table is another one now.
         changed: bool,
@@ -128,6 +180,8 @@ pub enum ErrorKind {
     TooLong,
     /// There are too many clients.
     Busy,
+    /// It is one, but can not be carried out.
+    Refused,
     /// The peer is going down.
     Stopping,
 }
@@ -157,6 +211,11 @@ mod tests {
             (Request::ShowCounters, r#"{"show":"counters"}"#),
             (Request::ClearNhrp { protocol: None }, r#"{"clear":"nhrp"}"#),
             (Request::ClearNhrp { protocol: Some(address) }, r#"{"clear":"nhrp","protocol":"10.0.0.1"}"#),
+            (
+                Request::AddRoute { to: "10.9.0.0/16".into(), via: "10.0.0.1".into(), tunnel: Some("tun0".into()) },
+                r#"{"route":"add","to":"10.9.0.0/16","via":"10.0.0.1","tunnel":"tun0"}"#,
+            ),
+            (Request::DeleteRoute { to: "10.9.0.0/16".into() }, r#"{"route":"delete","to":"10.9.0.0/16"}"#),
             (Request::Stop, r#"{"stop":true}"#),
         ] {
             assert_eq!(request.to_line(), format!("{line}\n").into_bytes());
@@ -179,6 +238,11 @@ mod tests {
             r#"{"show":"nhrp","protocol":"10.0.0.1"}"#,
             r#"{"clear":"nhrp","protocol":"10.0.0"}"#,
             r#"{"show":"nhrp","extra":1}"#,
+            r#"{"show":"nhrp","to":"10.9.0.0/16"}"#,
+            r#"{"route":"add","to":"10.9.0.0/16"}"#,
+            r#"{"route":"delete","to":"10.9.0.0/16","via":"10.0.0.1"}"#,
+            r#"{"route":"delete"}"#,
+            r#"{"route":"delete","to":"10.9.0.0/16","stop":true}"#,
             r#"{"show":"nhrp"}{"#,
             "\u{0}",
         ] {
