@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::config::{Route, RouteVia, Tunnel, host_len, in_prefix, masked};
+use crate::config::{Route, RouteVia, Tunnel, host_len, in_prefix, last_of, masked};
 use crate::ids::TunnelId;
 
 /// Where the best route to an address leads.
@@ -165,6 +165,16 @@ impl Rib {
         let shared = [before, behind].into_iter().flatten().map(|((prefix, _), _)| shared_bits(*prefix, destination));
         let apart = shared.max().map_or(0, |bits| bits.saturating_add(1));
         Some(found.prefix_len.max(at_least).max(apart).min(host))
+    }
+
+    /// Whether an attached network has addresses in common with a prefix.
+    pub fn attaches_within(&self, prefix: IpAddr, prefix_len: u8) -> bool {
+        let first = masked(prefix, prefix_len);
+        let attached = |entry: &Entry| matches!(entry, Entry::Via(RouteVia::Attached { .. }));
+        self.entries
+            .range((first, prefix_len)..=(last_of(first, prefix_len), u8::MAX))
+            .any(|(_, entry)| attached(entry))
+            || (0..prefix_len).any(|len| self.entries.get(&(masked(first, len), len)).is_some_and(attached))
     }
 
     /// Checks what must always hold; for debug builds and fuzzing.

@@ -72,8 +72,6 @@ drop_reasons! {
     NhrpMalformed = "nhrp_malformed" => "malformed NHRP message",
     /// Addresses of another family than the tunnel's.
     NhrpFamily = "nhrp_family" => "NHRP addresses of another family",
-    /// A known message that this node has no part in.
-    NhrpUnsupported = "nhrp_unsupported" => "NHRP message not handled here",
     /// The authentication extension is missing or wrong.
     AuthenticationFailure = "authentication_failure" => "NHRP authentication failure",
     /// A compulsory extension is unknown.
@@ -92,6 +90,9 @@ drop_reasons! {
     OwnSource = "own_source" => "own NHRP request came back",
     /// An extension comes twice.
     InvalidExtension = "invalid_extension" => "NHRP extension out of place",
+    /// A Traffic Indication that this node does not act upon: shortcuts are off, its sender is unknown, or what it quotes
+    /// is no packet of a host behind this node to one behind another.
+    RedirectIgnored = "redirect_ignored" => "traffic indication ignored",
     /// One station sends more than [`Limits::messages_per_second_per_peer`](crate::config::Limits).
     PeerRate = "peer_rate" => "too many NHRP messages from one station",
     /// A registration or resolution without a usable source or destination, or a registration without a client
@@ -161,6 +162,13 @@ pub struct Stats {
     pub entries_refused_for_resources: u64,
     /// Resolution Requests refused with code 5.
     pub resolutions_refused_for_resources: u64,
+    /// Resolution Requests not sent because of [`Limits::resolutions`](crate::config::Limits::resolutions) or
+    /// [`Limits::resolutions_per_second`](crate::config::Limits::resolutions_per_second).
+    pub resolutions_suppressed: u64,
+    /// Traffic Indications not sent because one was sent lately or there is no room to remember it.
+    pub redirects_suppressed: u64,
+    /// Purge Requests not sent for lack of room.
+    pub purges_suppressed: u64,
     /// Bindings not cached because of [`Limits::cached`](crate::config::Limits::cached).
     pub bindings_not_cached: u64,
     /// Outputs lost because the shell did not poll; see [`Limits::outputs`](crate::config::Limits::outputs).
@@ -184,6 +192,9 @@ impl Default for Stats {
             errors_suppressed: 0,
             entries_refused_for_resources: 0,
             resolutions_refused_for_resources: 0,
+            resolutions_suppressed: 0,
+            redirects_suppressed: 0,
+            purges_suppressed: 0,
             bindings_not_cached: 0,
             outputs_lost: 0,
         }
@@ -235,6 +246,9 @@ impl Stats {
             ("nhrp.errors_suppressed", self.errors_suppressed),
             ("nhrp.entries_refused_for_resources", self.entries_refused_for_resources),
             ("nhrp.resolutions_refused_for_resources", self.resolutions_refused_for_resources),
+            ("nhrp.resolutions_suppressed", self.resolutions_suppressed),
+            ("nhrp.redirects_suppressed", self.redirects_suppressed),
+            ("nhrp.purges_suppressed", self.purges_suppressed),
             ("nhrp.bindings_not_cached", self.bindings_not_cached),
             ("outputs_lost", self.outputs_lost),
         ];

@@ -111,6 +111,83 @@ pub enum Event {
         /// Client information entries with another code.
         refused: u16,
     },
+    /// A Resolution Request of our own went out.
+    ResolutionSent {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination.
+        to: IpAddr,
+        /// The address that is asked for.
+        target: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// 1 for the first transmission.
+        attempt: u32,
+    },
+    /// A Resolution Request of our own was answered.
+    ResolutionDone {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// The address that was asked for.
+        target: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// NBMA address that traffic goes to.
+        nbma: IpAddr,
+    },
+    /// A Resolution Request of our own was refused, or not answered.
+    ResolutionRefused {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// The address that was asked for.
+        target: IpAddr,
+        /// Request ID.
+        request_id: u32,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A Traffic Indication went out.
+    RedirectSent {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination: the previous hop.
+        to: IpAddr,
+        /// Source of the packet that turned around.
+        source: IpAddr,
+        /// Its destination.
+        destination: IpAddr,
+    },
+    /// A Purge Request of our own went out.
+    PurgeSent {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer destination.
+        to: IpAddr,
+        /// First address of what is taken back.
+        prefix: IpAddr,
+        /// Its length.
+        prefix_len: u8,
+        /// Request ID.
+        request_id: u32,
+        /// 1 for the first transmission.
+        attempt: u32,
+    },
+    /// A Purge Request of our own was acknowledged.
+    PurgeAcknowledged {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Request ID.
+        request_id: u32,
+    },
+    /// A Purge Request came and was carried out.
+    Purged {
+        /// On which tunnel.
+        tunnel: TunnelId,
+        /// Outer source.
+        from: IpAddr,
+        /// Bindings and shortcuts that went.
+        count: usize,
+    },
     /// A Resolution Request was answered.
     ResolutionAnswered {
         /// On which tunnel.
@@ -281,6 +358,10 @@ pub enum Refusal {
     Code(CieCode),
     /// By an Error Indication about the request.
     Error(ErrorCode),
+    /// By nothing: no answer came in time.
+    NoAnswer,
+    /// By an answer that leads nowhere: impossible addresses, too short a prefix, no holding time, no room for it.
+    Unusable,
 }
 
 impl fmt::Display for Refusal {
@@ -288,6 +369,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::Code(code) => write!(f, "code {} ({})", code.0, code.name().unwrap_or("unknown")),
             Self::Error(code) => write!(f, "error {} ({})", code.0, code.name().unwrap_or("unknown")),
+            Self::NoAnswer => f.write_str("no answer"),
+            Self::Unusable => f.write_str("unusable answer"),
         }
     }
 }
@@ -375,6 +458,26 @@ impl fmt::Display for Event {
                 }
                 write!(f, ", {}", Refusal::Code(*code))
             }
+            Self::ResolutionSent { tunnel, to, target, request_id, attempt } => {
+                write!(f, "{tunnel}: resolution request id {request_id} for {target} to {to}, attempt {attempt}")
+            }
+            Self::ResolutionDone { tunnel, target, request_id, nbma } => {
+                write!(f, "{tunnel}: resolution id {request_id}: {target} is at {nbma}")
+            }
+            Self::ResolutionRefused { tunnel, target, request_id, refusal } => {
+                write!(f, "{tunnel}: resolution id {request_id} of {target} refused, {refusal}")
+            }
+            Self::RedirectSent { tunnel, to, source, destination } => {
+                write!(f, "{tunnel}: traffic indication to {to} about {source} to {destination}")
+            }
+            Self::PurgeSent { tunnel, to, prefix, prefix_len, request_id, attempt } => {
+                write!(
+                    f,
+                    "{tunnel}: purge request id {request_id} for {prefix}/{prefix_len} to {to}, attempt {attempt}"
+                )
+            }
+            Self::PurgeAcknowledged { tunnel, request_id } => write!(f, "{tunnel}: purge id {request_id} acknowledged"),
+            Self::Purged { tunnel, from, count } => write!(f, "{tunnel}: {from} purged {count}"),
             Self::BindingRefused { tunnel, protocol, nbma, code } => {
                 write!(f, "{tunnel}: {protocol} at {nbma} refused, {}", Refusal::Code(*code))
             }

@@ -298,6 +298,13 @@ impl Inner {
             Event::RegistrationSent { .. }
             | Event::RegistrationAnswered { .. }
             | Event::ResolutionAnswered { .. }
+            | Event::ResolutionSent { .. }
+            | Event::ResolutionDone { .. }
+            | Event::ResolutionRefused { .. }
+            | Event::RedirectSent { .. }
+            | Event::PurgeSent { .. }
+            | Event::PurgeAcknowledged { .. }
+            | Event::Purged { .. }
             | Event::BindingRefreshed { .. }
             | Event::RequestIdsReserved { .. }
             | Event::ErrorSent { .. } => debug!("{event}"),

@@ -1,8 +1,11 @@
 //! What the node tells NHRP about its traffic, its routes and its end.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use super::cache::{Binding, BindingKind};
 use super::{Context, Effect, Nhrp};
+use crate::config::host_len;
 use crate::ids::TunnelId;
 use crate::time::Instant;
 
@@ -17,8 +20,12 @@ impl Nhrp {
         target: IpAddr,
         out: &mut Vec<Effect>,
     ) -> bool {
-        let _ = (now, cx, tunnel, target, out);
-        false
+        // A direct way that is known is not asked for again.
+        let direct = |b: &Binding| b.prefix_len == host_len(target);
+        if self.shortcuts.find(target).is_some() || self.cache.lookup(tunnel, target).is_some_and(direct) {
+            return false;
+        }
+        self.ask(now, cx, tunnel, target, out)
     }
 
     /// A data packet to `destination` took a shortcut or a cached binding: one that is near its end is asked for again.
@@ -30,8 +37,18 @@ impl Nhrp {
         destination: IpAddr,
         out: &mut Vec<Effect>,
     ) {
-        let _ = (cx, tunnel, out);
-        self.shortcuts.used(now, destination);
+        let shortcut = self.shortcuts.used(now, destination);
+        let shortcut = shortcut.map(|s| (s.tunnel, s.target, s.expires, s.holding_time));
+        let cached = || {
+            let binding = self.cache.lookup(tunnel, destination).filter(|b| b.kind == BindingKind::Cached)?;
+            Some((tunnel, binding.protocol, binding.expires?, binding.holding_time))
+        };
+        let Some((tunnel, target, expires, holding_time)) = shortcut.or_else(cached) else { return };
+        // CISCO-SC-02: in the last minute, or the last third of a short holding time.
+        let last = Duration::from_secs(holding_time.into()) / 3;
+        if expires - now <= last.min(Duration::from_secs(60)) {
+            self.ask(now, cx, tunnel, target, out);
+        }
     }
 
     /// The node forwards an inner packet that came in from `previous_hop` and leaves by the same NBMA network: there is a
@@ -46,7 +63,11 @@ impl Nhrp {
         packet: &[u8],
         out: &mut Vec<Effect>,
     ) {
-        let _ = (now, cx, came_in, previous_hop, leaves, packet, out);
+        // CISCO-RED-01, CISCO-NID-01.
+        let network = |id| cx.tunnel(id).and_then(|tunnel| tunnel.nhrp.network_id);
+        if network(came_in).is_some() && network(came_in) == network(leaves) {
+            self.indicate(now, cx, came_in, previous_hop, packet, out);
+        }
     }
 
     /// The routing table is another one now, as far as `prefix` is concerned.

@@ -15,9 +15,11 @@ mod error;
 mod extension;
 mod interface;
 mod limit;
+mod redirect;
 pub mod registration;
 pub mod reqid;
 mod requester;
+mod resolution;
 mod route;
 mod server;
 pub mod shortcut;
@@ -25,7 +27,7 @@ mod transit;
 
 use std::net::IpAddr;
 
-use dmvpn_wire::nhrp::{AddressFamily, Body, ErrorCode, Fixed, Message, MessageType, Packet, ProtocolType};
+use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
 use dmvpn_wire::{ErrorKind, Family, ProtoAddr};
 
 use crate::config::{Config, Limits, Tunnel, host_len, in_prefix};
@@ -41,9 +43,11 @@ use cache::{Binding, BindingKind, Cache};
 use error::Rejection;
 use limit::PeerLimiter;
 pub(crate) use limit::RateLimiter;
+use redirect::Redirects;
 use registration::Registrations;
 use reqid::RequestIds;
 use requester::Requesters;
+use resolution::Resolutions;
 use route::Way;
 use shortcut::Shortcuts;
 
@@ -134,6 +138,8 @@ pub struct Nhrp {
     shortcuts: Shortcuts,
     registrations: Registrations,
     ids: RequestIds,
+    resolutions: Resolutions,
+    redirects: Redirects,
     requesters: Requesters,
     errors: RateLimiter,
     peers: PeerLimiter,
@@ -168,6 +174,8 @@ impl Nhrp {
             shortcuts: Shortcuts::new(config.limits.cached),
             registrations: Registrations::new(&config.tunnels),
             ids: RequestIds::starting_at(config.first_request_id),
+            resolutions: Resolutions::new(&config.limits),
+            redirects: Redirects::new(config.limits.redirects),
             requesters: Requesters::new(config.limits.requesters),
             errors: RateLimiter::new(config.limits.errors_per_second),
             peers: PeerLimiter::new(config.limits.messages_per_second_per_peer),
@@ -279,15 +287,16 @@ impl Nhrp {
                 Ok(self.registrations.handle_reply(now, cx, received, &message, out)?)
             }
             Body::ResolutionRequest(_) => self.resolution_request(now, cx, received, message, out),
-            // NHRP-5.2.2-18.
-            Body::ResolutionReply(_) if own(src) => {
-                Err(Rejection::with_error(DropReason::UnsolicitedReply, ErrorCode::INVALID_RESOLUTION_REPLY, 0))
-            }
-            Body::PurgeRequest(_) if own(dst) || dst == src => Err(DropReason::NhrpUnsupported.into()),
+            Body::ResolutionReply(_) if own(src) => self.resolution_reply(now, cx, received, &message, out),
+            Body::PurgeRequest(_) if own(dst) || dst == src => Err(DropReason::Unreachable.into()),
             Body::PurgeRequest(_) => self.pass_on(now, cx, received, message, dst, out),
             // NHRP-5.2.5-15.
             Body::PurgeReply(_) if own(src) => Err(DropReason::UnsolicitedReply.into()),
-            Body::TrafficIndication(_) | Body::ErrorIndication(_) => Err(DropReason::NhrpUnsupported.into()),
+            Body::TrafficIndication(indication) => {
+                Ok(self.traffic_indication(now, cx, tunnel, received, indication, out)?)
+            }
+            // Was taken above.
+            Body::ErrorIndication(_) => Err(DropReason::UnsolicitedError.into()),
             // NHRP-2.2-06: replies travel towards their source.
             Body::RegistrationReply(_) | Body::ResolutionReply(_) | Body::PurgeReply(_) => {
                 self.pass_on(now, cx, received, message, src, out)
@@ -316,6 +325,9 @@ impl Nhrp {
         out.push(Effect::Event(Event::ErrorReceived { tunnel: received.tunnel, from: received.from, code, offset }));
         // What it quotes decides, because not every station fills in its destination as the RFC has it.
         let Err(reason) = self.registrations.handle_error(now, cx, received, error, out) else { return Ok(()) };
+        if self.resolution_error(now, cx, error, out) {
+            return Ok(());
+        }
         // NHRP-5.2.7-10.
         if (error.src_nbma, error.src_proto) == (tunnel.nbma.into(), tunnel.address.into()) {
             return Err(DropReason::OwnSource.into());
@@ -379,6 +391,7 @@ impl Nhrp {
     /// Stops everything. Telling servers and clients (purge, RFC 2332 §5.2.5) belongs here and comes with purges.
     pub fn stop(&mut self) {
         self.registrations.stop_all();
+        self.resolutions.stop();
         self.cache.stop();
     }
 
@@ -389,19 +402,25 @@ impl Nhrp {
         self.cache.handle_timeout(now, &mut events);
         out.extend(events.into_iter().map(Effect::Event));
         self.registrations.handle_timeout(now, cx, &mut self.ids, out);
+        self.resolution_timeout(now, cx, out);
     }
 
     /// The next deadline and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let expiry = self.cache.poll_timeout().map(|at| (at, Reason::BindingExpiry));
         let shortcut = self.shortcuts.poll_timeout().map(|at| (at, Reason::ShortcutExpiry));
-        [expiry, shortcut, self.registrations.poll_timeout()].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [expiry, shortcut, self.registrations.poll_timeout(), self.resolutions.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 
     /// All NHRP state.
     pub fn view(&self) -> NhrpView {
+        let mut bindings: Vec<Binding> = self.cache.view().cloned().chain(self.resolutions.view()).collect();
+        bindings.sort_by_key(|b| (b.tunnel, b.protocol, b.prefix_len, b.kind));
         NhrpView {
-            bindings: self.cache.view().cloned().collect(),
+            bindings,
             shortcuts: self.shortcuts.view().cloned().collect(),
             nhs: self.registrations.view(),
             next_request_id: self.ids.peek(),
@@ -416,6 +435,8 @@ impl Nhrp {
         self.cache.invariants()?;
         self.shortcuts.invariants()?;
         self.requesters.invariants()?;
+        self.resolutions.invariants()?;
+        self.redirects.invariants()?;
         self.registrations.invariants()
     }
 }
@@ -427,6 +448,10 @@ pub enum Reason {
     BindingExpiry,
     /// A shortcut's holding time ends.
     ShortcutExpiry,
+    /// A resolution is to be sent again, or given up.
+    Resolution,
+    /// What was refused may be asked for again.
+    NegativeExpiry,
     /// A registration is to be sent, for the first time or again.
     Registration,
     /// A registration is to be refreshed.

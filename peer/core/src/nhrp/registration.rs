@@ -380,7 +380,7 @@ fn all_of(tunnel: TunnelId) -> std::ops::RangeInclusive<NhsId> {
 }
 
 /// The wait after transmission number `attempt`, with the configured jitter.
-fn wait(backoff: &Backoff, attempt: u32, entropy: &mut dyn Entropy) -> Duration {
+pub(crate) fn wait(backoff: &Backoff, attempt: u32, entropy: &mut dyn Entropy) -> Duration {
     let wait = backoff.wait_after(attempt);
     if backoff.jitter_percent == 0 {
         return wait;

@@ -31,7 +31,7 @@ pub(crate) fn handle(
         return Err(DropReason::NotAServer.into());
     }
     let Message { body: Body::RegistrationRequest(mut request), mut extensions, .. } = message else {
-        return Err(DropReason::NhrpUnsupported.into());
+        return Err(DropReason::NhrpMalformed.into());
     };
     let client = request.src_proto.ip().filter(|ip| is_station(*ip)).ok_or(DropReason::NoEntry)?;
     extension::refuse_unknown(&extensions, received.octets)?;
