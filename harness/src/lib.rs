@@ -7,6 +7,7 @@ pub mod coverage;
 pub mod dissect;
 pub mod docker;
 pub mod doctor;
+pub mod dossier;
 pub mod evidence;
 pub mod expect;
 pub mod images;

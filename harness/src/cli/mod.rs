@@ -13,6 +13,7 @@ mod infra;
 mod list;
 mod mutate;
 mod real;
+mod report;
 mod run;
 mod shell;
 mod up;
@@ -86,6 +87,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say which requirement is judged against which implementation, and by which cases.
     Coverage(coverage::CoverageArgs),
+    /// Write a page about each recorded divergence that a run has seen, for those who maintain what diverges.
+    Report(report::ReportArgs),
     /// Say what this machine can run, and what to install for the rest.
     Doctor(infra::DoctorArgs),
     /// List, build or remove what real routers run from: images, and a kernel and roots for guests.
@@ -133,6 +136,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),
+        Command::Report(args) => report::run(args, place),
         Command::Coverage(args) => coverage::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),

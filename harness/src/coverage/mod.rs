@@ -27,7 +27,6 @@ use crate::run::cast::Cast;
 use crate::run::divergence::Divergence;
 use crate::run::plan::unsupported;
 use crate::subject::{Implementation, Subject};
-use crate::suite::select::fits;
 use crate::suite::{Case, Suite};
 use crate::version;
 
@@ -235,11 +234,7 @@ fn known(facts: &Facts<'_>, suite: &Suite, case: &Case, subject: &Subject) -> Op
     }
     let id = suite.case_id(case);
     let deviates = matches!(subject, Subject::Router(..))
-        && facts.divergences.iter().any(|entry| {
-            entry.implementation == subject.name()
-                && entry.versions.contains(subject.version())
-                && fits(&entry.case, &id)
-        });
+        && facts.divergences.iter().any(|entry| entry.concerns(&id, subject.name(), subject.version()));
     Some(if deviates { State::Deviates } else { State::Tested })
 }
 

@@ -66,6 +66,13 @@ pub struct Confirmed {
     pub evidence: String,
 }
 
+impl Divergence {
+    /// Whether it is about this case and implementation.
+    pub fn concerns(&self, case: &str, name: &str, version: &str) -> bool {
+        self.implementation == name && self.versions.contains(version) && select::fits(&self.case, case)
+    }
+}
+
 impl Signature {
     fn fits(&self, verdict: &Verdict) -> bool {
         let rows = verdict.failure.as_ref().and_then(|failure| failure.comparison.as_ref()).map(|c| c.rows.as_slice());
@@ -121,20 +128,28 @@ pub fn stale<'d>(divergences: &'d [Divergence], ids: &[String]) -> Vec<&'d Diver
     divergences.iter().filter(|entry| !ids.iter().any(|id| select::fits(&entry.case, id))).collect()
 }
 
+/// The record that a failure is: of several for this case and implementation, the first that it looks like.
+pub fn recorded<'d>(
+    verdict: &Verdict,
+    case: &str,
+    name: &str,
+    version: &str,
+    divergences: &'d [Divergence],
+) -> Option<&'d Divergence> {
+    divergences.iter().find(|entry| entry.concerns(case, name, version) && entry.matches.fits(verdict))
+}
+
 /// Holds a verdict against what is recorded for this case and implementation.
 pub fn apply(verdict: Verdict, case: &str, name: &str, version: &str, divergences: &[Divergence]) -> Verdict {
-    let mut concerned = divergences.iter().filter(|entry| {
-        entry.implementation == name && entry.versions.contains(version) && select::fits(&entry.case, case)
-    });
+    let mut concerned = divergences.iter().filter(|entry| entry.concerns(case, name, version));
     match verdict.outcome {
         Outcome::Fail => {
-            let all: Vec<_> = concerned.collect();
-            if let Some(entry) = all.iter().find(|entry| entry.matches.fits(&verdict)) {
+            if let Some(entry) = recorded(&verdict, case, name, version, divergences) {
                 let issue = entry.issue.clone().unwrap_or_else(|| "divergence".to_owned());
                 let reason = format!("{} ({}; seen: {})", entry.reason, entry.file.display(), verdict.reason);
                 return Verdict { outcome: Outcome::Xfail, reason, cause: Some(issue), ..verdict };
             }
-            match all.first() {
+            match concerned.next() {
                 Some(entry) => {
                     let reason = format!("{}; not the failure that {} records", verdict.reason, entry.file.display());
                     Verdict { reason, ..verdict }

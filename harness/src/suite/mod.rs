@@ -7,6 +7,7 @@
 //! A file is read once, all its errors are reported together, and nothing that the loader let pass can be wrong for the
 //! runner. `cargo lab schema` prints the vocabulary for editors, from the same tables by which the loader reads.
 
+mod alone;
 mod describe;
 pub mod diagnostic;
 pub mod duration;
@@ -23,6 +24,7 @@ pub mod value;
 pub mod views;
 mod vocabulary;
 
+pub use alone::alone;
 pub use diagnostic::Diagnostic;
 pub use duration::{DurationError, DurationExpr};
 pub use load::{load_file, load_str, load_tree};
