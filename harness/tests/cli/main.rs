@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of the functions that clippy knows as such")]
 
+mod coverage;
 mod evidence;
 mod signals;
 
@@ -83,10 +84,10 @@ const INCONCLUSIVE: &str = "      - expect_none: { from: hub, msg: nhrp, for: 1s
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"] as &[&str], &["run", "--help"]] {
+    for arguments in [&["--help"] as &[&str], &["run", "--help"], &["report", "--help"], &["coverage", "--help"]] {
         let said = said(lab(arguments));
         assert_eq!(said.code, 0);
-        assert!(said.out.contains("Examples:\n  cargo lab run"), "{}", said.out);
+        assert!(said.out.contains("Examples:\n  cargo lab "), "{}", said.out);
     }
     assert!(said(lab(&["--help"])).out.contains("Exit codes:"));
     assert_eq!(said(lab(&["--version"])).code, 0);
