@@ -31,6 +31,10 @@ use crate::trace::Event;
 
 mod forward;
 
+/// Outputs and effects for which room is kept: what thousands of them took, as when all bindings of a hub expire at once,
+/// is given back.
+const KEPT: usize = 1024;
+
 /// A DMVPN peer without any I/O.
 pub struct Node {
     config: Config,
@@ -295,7 +299,11 @@ impl Node {
 
     /// The next thing for the shell to do or to know.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() {
+            self.outputs.shrink_to(KEPT);
+        }
+        output
     }
 
     /// The NHRP state, for assertions and `show`.
@@ -369,6 +377,7 @@ impl Node {
                 }
             }
         }
+        effects.shrink_to(KEPT);
         self.effects = effects;
     }
 

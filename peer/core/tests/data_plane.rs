@@ -283,3 +283,45 @@ fn two_tunnels_in_one_subnet_keep_to_themselves() {
         assert_eq!(batch.as_slice()[0].dst, ip(peer));
     }
 }
+
+/// Every neighbour of a packet that is forwarded, of one that expires, and of one inside IPv6: cut anywhere, each octet
+/// changed. Whatever comes out, the tables stay as they are and nothing is sent twice.
+#[test]
+fn neighbours_of_packets_do_no_harm() {
+    let mut world = hub_with_two(|t| t.nhrp.redirect = true);
+    let before = world.nodes["hub"].view().bindings;
+    let hub = world.node("hub");
+    let mut six = inner("fd00::11", "fd00::12", 5);
+    six[6] = 44;
+    for (ether_type, packet) in [
+        ([8, 0], inner("10.0.0.11", "10.0.0.12", 5)),
+        ([8, 0], inner("10.0.0.11", "10.0.0.12", 1)),
+        ([8, 0], inner("10.0.0.1", "224.0.0.5", 5)),
+        ([0x86, 0xDD], six),
+    ] {
+        let whole = [&[0, 0], &ether_type[..], &packet].concat();
+        let mut variants: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7F, 0x80, 0xFF, whole[at].wrapping_add(1), whole[at].wrapping_sub(1)] {
+                for fix in [false, true] {
+                    let mut variant = whole.clone();
+                    variant[at] = value;
+                    if fix && variant.len() >= 24 {
+                        ipv4::Packet::new(&mut variant[4..]).fill_checksum();
+                    }
+                    variants.push(variant);
+                }
+            }
+        }
+        for variant in variants {
+            let outer = Underlay { src: ip("192.0.2.11"), dst: ip("192.0.2.1"), protocol: 47, ttl: 255 };
+            let mut batch = TxBatch::new();
+            let verdict = hub.underlay(secs(1), outer, variant.clone().into(), &mut batch);
+            let most = usize::from(matches!(verdict, Verdict::Sent(1) | Verdict::Dropped(DropReason::TtlExpired)));
+            assert!(batch.len() <= most, "{verdict:?} {variant:x?}");
+            while hub.poll_output().is_some() {}
+        }
+        hub.invariants().unwrap();
+    }
+    assert_eq!(hub.view().bindings, before);
+}
