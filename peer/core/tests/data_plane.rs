@@ -325,3 +325,98 @@ fn neighbours_of_packets_do_no_harm() {
     }
     assert_eq!(hub.view().bindings, before);
 }
+
+/// Sends a packet from a node's host and lets it travel; says where its outer packets went, in order.
+fn travel(world: &mut World, from: &'static str, packet: &[u8]) -> Vec<(IpAddr, IpAddr)> {
+    let mut flying = {
+        let mut batch = TxBatch::new();
+        world.act(from, |node, now| {
+            let _ = node.overlay(now, TUN, PacketBuf::from(packet), &mut batch);
+        });
+        batch.drain().collect::<Vec<_>>()
+    };
+    let mut hops = Vec::new();
+    while let Some(packet) = flying.pop() {
+        hops.push((packet.src, packet.dst));
+        assert!(hops.len() < 10, "it circles: {hops:?}");
+        let Some(name) = world.homes.get(&packet.dst).copied() else { continue };
+        let outer = Underlay { src: packet.src, dst: packet.dst, protocol: 47, ttl: 255 };
+        let mut batch = TxBatch::new();
+        world.act(name, |node, now| {
+            let _ = node.underlay(now, outer, packet.payload.into(), &mut batch);
+        });
+        flying.extend(batch.drain());
+    }
+    hops
+}
+
+const HUB: &str = "192.0.2.1";
+const ONE: &str = "192.0.2.11";
+const TWO: &str = "192.0.2.12";
+
+fn hops(list: &[(&str, &str)]) -> Vec<(IpAddr, IpAddr)> {
+    list.iter().map(|(from, to)| (ip(from), ip(to))).collect()
+}
+
+#[test]
+fn phase_2_goes_by_the_hub_until_the_other_spoke_is_known() {
+    let mut world = hub_with_two(|_| {});
+    let packet = inner("10.0.0.11", "10.0.0.12", 9);
+    assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, HUB), (HUB, TWO)]));
+    world.run(secs(2));
+    assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, TWO)]));
+}
+
+#[test]
+fn phase_3_takes_the_shortcut_that_a_redirect_led_to() {
+    let mut world = World::new(Duration::ZERO);
+    let mut centre = with(hub(), |t| t.nhrp.redirect = true);
+    for n in [1, 2] {
+        centre.routes.push(through(&format!("172.20.{n}.0"), 24, &format!("10.0.0.1{n}")));
+    }
+    world.add("hub", centre);
+    for (name, n) in [("spoke1", 1), ("spoke2", 2)] {
+        let mut config = spoke(n);
+        config.routes = vec![through("172.20.0.0", 16, "10.0.0.1"), attached(&format!("172.20.{n}.0"), 24)];
+        world.add(name, config);
+    }
+    world.run(secs(1));
+    let packet = inner("172.20.1.9", "172.20.2.9", 9);
+    assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, HUB), (HUB, TWO)]));
+    world.run(secs(2));
+    assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, TWO)]));
+    let shortcuts = world.nodes["spoke1"].view().shortcuts;
+    assert_eq!((shortcuts.len(), shortcuts[0].prefix, shortcuts[0].prefix_len), (1, ip("172.20.2.0"), 24));
+}
+
+#[test]
+fn what_can_not_go_on_waits_for_its_next_hop_and_is_sent_or_given_up() {
+    let mut world = hub_with_two(|_| {});
+    world.open = false;
+    let from_hub = |world: &mut World, dst: &str| {
+        let now = world.now.as_nanos() / 1_000_000_000;
+        world.act("spoke1", |node, _| underlay(node, now, HUB, &inner("10.0.0.1", dst, 9)).0)
+    };
+    // The only server is where it came from.
+    for _ in 0..8 {
+        assert_eq!(from_hub(&mut world, "10.0.0.12"), Verdict::Held);
+    }
+    assert_eq!(from_hub(&mut world, "10.0.0.12"), Verdict::Dropped(DropReason::HeldFull));
+    assert_eq!(world.node("spoke1").poll_timeout().map(|(at, _)| at > secs(1)), Some(true));
+    world.run(secs(2));
+    world.open = true;
+    let before = world.seen.len();
+    world.run(secs(20));
+    let data = world.seen[before..].iter().filter(|seen| seen.packet.payload[2..4] == [8, 0]);
+    let sent: Vec<_> = data.map(|seen| (seen.packet.dst, inside(&seen.packet))).collect();
+    assert_eq!(sent, vec![(ip(TWO), inner("10.0.0.1", "10.0.0.12", 8)); 8]);
+
+    // A station that nobody knows: given up after half a minute.
+    assert_eq!(from_hub(&mut world, "10.0.0.99"), Verdict::Held);
+    let hub_is_silent = LinkEvent::Down { tunnel: TUN };
+    world.link("hub", hub_is_silent);
+    world.run(secs(60));
+    let stats = world.nodes["spoke1"].stats();
+    assert_eq!((stats.drops(DropReason::HeldTooLong), stats.drops(DropReason::HeldFull)), (1, 1));
+    world.node("spoke1").invariants().unwrap();
+}
