@@ -178,8 +178,7 @@ impl Node {
             Command::ShowNhrp => Reply::Nhrp(self.view()),
             Command::ShowCounters => Reply::Counters(self.stats.view()),
             Command::ClearNhrp { protocol } => {
-                let bindings = self.nhrp.clear(protocol, &mut self.effects);
-                self.apply_effects();
+                let bindings = self.with_nhrp(|nhrp, now, cx, out| nhrp.clear(now, cx, protocol, out));
                 Reply::Cleared { bindings }
             }
             Command::AddRoute(route) => {
@@ -249,7 +248,7 @@ impl Node {
         }
         self.gre = Gre::new(&self.config.tunnels);
         self.emit(Event::NbmaChanged { tunnel: id, from: old, to: nbma });
-        self.nhrp.nbma_changed(self.now, id, &self.config.tunnels[at], &mut self.effects);
+        self.with_nhrp(|nhrp, now, cx, out| nhrp.nbma_changed(now, cx, id, out));
         if !self.up[at] {
             self.nhrp.link_down(id);
         }

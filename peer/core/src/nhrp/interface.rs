@@ -4,9 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::cache::{Binding, BindingKind};
+use super::requester::{Key, Source, Told};
+use super::shortcut::Shortcut;
 use super::{Context, Effect, Nhrp};
-use crate::config::host_len;
+use crate::config::{host_len, in_prefix};
 use crate::ids::TunnelId;
+use crate::rib::Hop;
 use crate::time::Instant;
 
 impl Nhrp {
@@ -79,12 +82,30 @@ impl Nhrp {
         prefix_len: u8,
         out: &mut Vec<Effect>,
     ) {
-        let _ = (now, cx, prefix, prefix_len, out);
+        let mut events = Vec::new();
+        // NHRP-2333-01: where routing goes another way now, a shortcut is looked for anew.
+        let changed = |s: &Shortcut| {
+            in_prefix(s.target, prefix, prefix_len)
+                && cx.rib.lookup(s.target).is_none_or(|found| found.prefix_len <= prefix_len)
+        };
+        self.shortcuts.remove_if(changed, &mut events);
+        out.extend(events.into_iter().map(Effect::Event));
+        // NHRP-5.2.5-09: and so is what others were told and does not hold any more.
+        for id in (0..).map(TunnelId).take(cx.tunnels.len()) {
+            let rib = cx.rib;
+            let untrue = |(_, prefix, len, _): &Key, told: &Told| {
+                let out_here =
+                    matches!(rib.lookup(*prefix).map(|f| f.hop), Some(Hop::Own | Hop::Attached | Hop::Beyond));
+                told.source == Source::Egress && !(out_here && rib.widest(*prefix, *len) == Some(*len))
+            };
+            let told = self.requesters.take(now, id, (prefix, prefix_len), untrue);
+            self.take_back(now, cx, told);
+        }
     }
 
     /// The node stops: says goodbye where others would go on believing in it, and forgets everything.
     pub fn shutdown(&mut self, now: Instant, cx: &mut Context<'_>, out: &mut Vec<Effect>) {
-        let _ = (now, cx, out);
+        self.goodbye(now, cx, out);
         self.stop();
     }
 }

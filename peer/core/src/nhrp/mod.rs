@@ -15,6 +15,7 @@ mod error;
 mod extension;
 mod interface;
 mod limit;
+mod purge;
 mod redirect;
 pub mod registration;
 pub mod reqid;
@@ -43,10 +44,11 @@ use cache::{Binding, BindingKind, Cache};
 use error::Rejection;
 use limit::PeerLimiter;
 pub(crate) use limit::RateLimiter;
+use purge::Purges;
 use redirect::Redirects;
 use registration::Registrations;
 use reqid::RequestIds;
-use requester::Requesters;
+use requester::{Requesters, Source};
 use resolution::Resolutions;
 use route::Way;
 use shortcut::Shortcuts;
@@ -140,6 +142,7 @@ pub struct Nhrp {
     ids: RequestIds,
     resolutions: Resolutions,
     redirects: Redirects,
+    purges: Purges,
     requesters: Requesters,
     errors: RateLimiter,
     peers: PeerLimiter,
@@ -176,6 +179,7 @@ impl Nhrp {
             ids: RequestIds::starting_at(config.first_request_id),
             resolutions: Resolutions::new(&config.limits),
             redirects: Redirects::new(config.limits.redirects),
+            purges: Purges::new(config.limits.requesters),
             requesters: Requesters::new(config.limits.requesters),
             errors: RateLimiter::new(config.limits.errors_per_second),
             peers: PeerLimiter::new(config.limits.messages_per_second_per_peer),
@@ -279,7 +283,10 @@ impl Nhrp {
         match &message.body {
             // NHRP-5.2.3-16, NHRP-5.2.3-17, NHRP-5.2.3-18: for us, or from a client that does not know us.
             Body::RegistrationRequest(_) if own(dst) || dst == src => {
-                server::handle(now, cx, tunnel, received, message, &mut self.cache, out)
+                let from = out.len();
+                server::handle(now, cx, tunnel, received, message, &mut self.cache, out)?;
+                self.tell_of_changes(now, cx, out, from);
+                Ok(())
             }
             Body::RegistrationRequest(_) if own(src) => Err(DropReason::OwnSource.into()),
             Body::RegistrationRequest(_) => self.pass_on(now, cx, received, message, dst, out),
@@ -288,10 +295,9 @@ impl Nhrp {
             }
             Body::ResolutionRequest(_) => self.resolution_request(now, cx, received, message, out),
             Body::ResolutionReply(_) if own(src) => self.resolution_reply(now, cx, received, &message, out),
-            Body::PurgeRequest(_) if own(dst) || dst == src => Err(DropReason::Unreachable.into()),
+            Body::PurgeRequest(_) if own(dst) || dst == src => self.purge_request(now, cx, received, message, out),
             Body::PurgeRequest(_) => self.pass_on(now, cx, received, message, dst, out),
-            // NHRP-5.2.5-15.
-            Body::PurgeReply(_) if own(src) => Err(DropReason::UnsolicitedReply.into()),
+            Body::PurgeReply(reply) if own(src) => Ok(self.purge_reply(received, reply, out)?),
             Body::TrafficIndication(indication) => {
                 Ok(self.traffic_indication(now, cx, tunnel, received, indication, out)?)
             }
@@ -350,13 +356,26 @@ impl Nhrp {
     }
 
     /// Follows a change of the tunnel's own NBMA address.
-    pub fn nbma_changed(&mut self, now: Instant, id: TunnelId, tunnel: &Tunnel, out: &mut Vec<Effect>) {
+    pub fn nbma_changed(&mut self, now: Instant, cx: &mut Context<'_>, id: TunnelId, out: &mut Vec<Effect>) {
+        let Some(tunnel) = cx.tunnel(id) else { return };
+        let old = self.cache.get(id, tunnel.address, host_len(tunnel.address)).map(|b| b.nbma);
+        if let Some(old) = old.filter(|_| tunnel.nhrp.unique) {
+            // CISCO-REG-03: a unique binding is in the way of the one that follows.
+            self.deregister(id, tunnel, old, out);
+        }
         let mut events = Vec::new();
         let local = Binding::permanent(now, id, BindingKind::Local, tunnel.address, tunnel.nbma);
         if tunnel.nhrp.network_id.is_some() {
             self.cache.insert(local, &mut events);
         }
         out.extend(events.into_iter().map(Effect::Event));
+        // Whoever was told the old address asks again.
+        let everything = match tunnel.address {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        let told = self.requesters.take(now, id, (everything, 0), |_, told| told.source == Source::Egress);
+        self.take_back(now, cx, told);
         self.registrations.start(now, id, tunnel, out);
     }
 
@@ -378,20 +397,32 @@ impl Nhrp {
         events
     }
 
-    /// Forgets what was registered and what was found out; says how many bindings.
-    pub fn clear(&mut self, protocol: Option<IpAddr>, out: &mut Vec<Effect>) -> usize {
+    /// Forgets what was registered and what was found out; says how many bindings. Who was told of a registration hears
+    /// of it.
+    pub fn clear(
+        &mut self,
+        now: Instant,
+        cx: &mut Context<'_>,
+        protocol: Option<IpAddr>,
+        out: &mut Vec<Effect>,
+    ) -> usize {
+        let from = out.len();
         let mut events = Vec::new();
         let count = self.cache.clear(protocol, &mut events).len();
         self.shortcuts
             .remove_if(|s| protocol.is_none_or(|p| s.via == p || in_prefix(p, s.prefix, s.prefix_len)), &mut events);
+        self.resolutions.forget_refusals(|(_, target)| protocol.is_none_or(|p| p == target));
         out.extend(events.into_iter().map(Effect::Event));
+        self.tell_of_changes(now, cx, out, from);
         count
     }
 
-    /// Stops everything. Telling servers and clients (purge, RFC 2332 §5.2.5) belongs here and comes with purges.
-    pub fn stop(&mut self) {
+    /// Stops everything without a word.
+    fn stop(&mut self) {
         self.registrations.stop_all();
         self.resolutions.stop();
+        self.purges.stop();
+        self.shortcuts.stop();
         self.cache.stop();
     }
 
@@ -403,13 +434,15 @@ impl Nhrp {
         out.extend(events.into_iter().map(Effect::Event));
         self.registrations.handle_timeout(now, cx, &mut self.ids, out);
         self.resolution_timeout(now, cx, out);
+        self.purge_timeout(now, cx, out);
     }
 
     /// The next deadline and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let expiry = self.cache.poll_timeout().map(|at| (at, Reason::BindingExpiry));
         let shortcut = self.shortcuts.poll_timeout().map(|at| (at, Reason::ShortcutExpiry));
-        [expiry, shortcut, self.registrations.poll_timeout(), self.resolutions.poll_timeout()]
+        let purge = self.purges.poll_timeout().map(|at| (at, Reason::Purge));
+        [expiry, shortcut, purge, self.registrations.poll_timeout(), self.resolutions.poll_timeout()]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
@@ -437,6 +470,7 @@ impl Nhrp {
         self.requesters.invariants()?;
         self.resolutions.invariants()?;
         self.redirects.invariants()?;
+        self.purges.invariants()?;
         self.registrations.invariants()
     }
 }
@@ -450,6 +484,8 @@ pub enum Reason {
     ShortcutExpiry,
     /// A resolution is to be sent again, or given up.
     Resolution,
+    /// A purge is to be sent, for the first time or again, or given up.
+    Purge,
     /// What was refused may be asked for again.
     NegativeExpiry,
     /// A registration is to be sent, for the first time or again.

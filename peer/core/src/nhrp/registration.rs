@@ -76,6 +76,8 @@ struct Client {
     probation: bool,
     /// The request that waits for a reply.
     outstanding: Option<u32>,
+    /// ID of the last request that was acknowledged; only means something while registered.
+    acknowledged: u32,
     /// When the last request was due. It was sent a little later where the shell's timers are not exact.
     last_due: Instant,
     attempts: u32,
@@ -93,6 +95,7 @@ impl Client {
             lost: false,
             probation: false,
             outstanding: None,
+            acknowledged: 0,
             last_due: Instant::ZERO,
             attempts: 0,
             registered: false,
@@ -219,6 +222,7 @@ impl Registrations {
         }
 
         client.outstanding = None;
+        client.acknowledged = reply.request_id;
         client.attempts = 0;
         client.refusal = None;
         client.registered = true;

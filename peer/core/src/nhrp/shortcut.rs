@@ -152,6 +152,13 @@ impl Shortcuts {
         }
     }
 
+    /// Forgets everything without a trace: the node is going away.
+    pub fn stop(&mut self) {
+        self.entries.clear();
+        self.lengths.clear();
+        self.timers.clear();
+    }
+
     /// When the next shortcut expires.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next().map(|(at, _)| at)

@@ -296,6 +296,7 @@ pub fn inner(src: &str, dst: &str, len: usize) -> Vec<u8> {
     let mut packet = vec![0x45, 0, hi, lo, 0, 0, 0, 0, 64, 253, 0, 0];
     packet.extend(src.octets());
     packet.extend(dst.octets());
+    dmvpn_wire::ipv4::Packet::new(&mut packet[..]).fill_checksum();
     packet.extend((0..len).map(|n| n as u8));
     packet
 }

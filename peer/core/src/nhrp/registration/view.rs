@@ -83,6 +83,14 @@ impl Registrations {
         self.of(tunnel).find_map(|(_, client)| client.public_nbma)
     }
 
+    /// The servers that a tunnel is registered with: NBMA address, protocol address if known, and the ID of the request
+    /// that was acknowledged.
+    pub fn registered(&self, tunnel: TunnelId) -> impl Iterator<Item = (IpAddr, Option<IpAddr>, u32)> {
+        self.of(tunnel)
+            .filter(|(_, client)| client.registered)
+            .map(|(_, client)| (client.nhs.nbma, client.protocol(), client.acknowledged))
+    }
+
     /// All servers, by tunnel and configured order.
     pub fn view(&self) -> Vec<NhsRow> {
         let row = |(id, client): (&NhsId, &Client)| NhsRow {
