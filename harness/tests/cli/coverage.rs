@@ -37,10 +37,12 @@ fn a_snapshot_that_is_out_of_date_is_exit_code_1_with_the_patch_and_the_command(
 #[test]
 fn a_run_without_what_was_asked_for() {
     let own = suite(PASSES);
-    let (suites, runs) = (own.path().to_str().unwrap(), own.path().join("runs"));
+    // Beside the suites: what a run keeps of a suite is one for who looks for suites.
+    let folder = tempfile::tempdir().unwrap();
+    let (suites, runs) = (own.path().to_str().unwrap(), folder.path().join("runs"));
     let run = said(lab(&["run", "--suites", suites, "--out", runs.to_str().unwrap()]));
     assert_eq!(run.code, 0, "{}", run.err);
-    let (latest, pages) = (runs.join("latest"), own.path().join("pages"));
+    let (latest, pages) = (runs.join("latest"), folder.path().join("pages"));
     let (latest, pages) = (latest.to_str().unwrap(), pages.to_str().unwrap());
     let nothing = said(lab(&["report", latest, "--out", pages, "--suites", suites]));
     assert_eq!(nothing.code, 3, "{}", nothing.err);
