@@ -25,13 +25,14 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// Starts a program as the head of a process group of its own.
+    /// Starts a program as the head of a process group of its own. It hears all signals.
     pub(super) fn start(&self, command: &mut Command) -> io::Result<Child> {
         self.start_as_it_is(command.process_group(0))
     }
 
-    /// Starts a program that makes itself the head of a group or of a session.
+    /// Starts a program that makes itself the head of a group or of a session. It hears all signals.
     pub(super) fn start_as_it_is(&self, command: &mut Command) -> io::Result<Child> {
+        sys::hear_signals(command);
         let mut waited_for = self.lock();
         let child = command.spawn()?;
         waited_for.insert(child.id() as i32);

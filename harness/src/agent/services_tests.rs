@@ -97,6 +97,20 @@ fn a_program_that_floods_is_killed_and_its_beginning_kept() {
 }
 
 #[test]
+fn a_signal_that_the_agent_keeps_for_itself_ends_what_it_has_started() {
+    // As the first process of a guest does, before it has other threads.
+    let kept = nix::sys::signal::SigSet::from(Signal::SIGTERM);
+    kept.thread_block().unwrap();
+    let fixture = fixture();
+    let argv = shell("exec sleep 60");
+    let outcome =
+        fixture.ask(Action::Spawn { name: "d".into(), argv, env: BTreeMap::new(), until: None, timeout_ms: None });
+    assert!(matches!(outcome, Outcome::Spawned { .. }), "{outcome:?}");
+    let outcome = fixture.ask(Action::Kill { name: "d".into(), signal: libc::SIGTERM, wait_ms: 5000 });
+    assert_eq!(outcome, Outcome::Killed { status: Some(Status::Signalled(libc::SIGTERM)) });
+}
+
+#[test]
 fn a_program_left_in_the_background_keeps_nobody_waiting() {
     let begun = Instant::now();
     assert!(!fixture().ask(exec("setsid sleep 3 & echo done", None, 60_000)).failed());

@@ -182,6 +182,16 @@ pub(super) fn bind(command: &mut std::process::Command) {
     }
 }
 
+/// Lets a program hear the signals that its agent keeps for a thread of its own. What is blocked here would be blocked there
+/// for good: a daemon that was told to end would never know.
+pub(super) fn hear_signals(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only a system call is made; nothing is allocated and no lock is taken.
+    unsafe {
+        command.pre_exec(|| Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?));
+    }
+}
+
 /// A descriptor that becomes readable when the process, a child not yet waited for, has ended.
 pub(super) fn process_descriptor(pid: i32) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointers.
@@ -211,14 +221,13 @@ pub(super) fn set_terminal_size(terminal: BorrowedFd<'_>, size: Size) -> io::Res
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Makes a program the head of a session of its own, hearing all signals, with the terminal that is its standard input,
+/// Makes a program the head of a session of its own, with the terminal that is its standard input,
 /// if that is one, as the session's. It sees this name of the host where the kernel lets it have one of its own.
 pub(super) fn own_session(command: &mut std::process::Command, has_terminal: bool, host: Option<String>) {
     use std::os::unix::process::CommandExt;
     // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
     unsafe {
         command.pre_exec(move || {
-            nix::sys::signal::SigSet::empty().thread_set_mask()?;
             nix::unistd::setsid()?;
             if let Some(host) = &host
                 && libc::unshare(libc::CLONE_NEWUTS) == 0
