@@ -75,6 +75,8 @@ pub(crate) struct RouterPart {
     pub(crate) implementation: Arc<Implementation>,
     pub(crate) release: Release,
     pub(crate) started: bool,
+    /// Whether it was started at all in this case.
+    pub(crate) touched: bool,
 }
 
 /// A case while it runs.
@@ -144,7 +146,7 @@ impl<'a> CaseRun<'a> {
                 }
                 Some(Subject::Router(implementation, release)) => {
                     let (implementation, release) = (Arc::clone(implementation), release.clone());
-                    routers.insert(name.clone(), RouterPart { implementation, release, started: false });
+                    routers.insert(name.clone(), RouterPart { implementation, release, started: false, touched: false });
                     Player::Outside
                 }
             };
@@ -199,15 +201,12 @@ impl<'a> CaseRun<'a> {
         let station = self.stations.get(node).ok_or_else(unknown)?;
         let version = &self.routers.get(node).ok_or_else(unknown)?.release.version;
         let internal = |error: serde_json::Error| LabError::internal(error.to_string());
-        let mut words = serde_json::to_value(station).map_err(internal)?;
-        // For texts that say the same of each tunnel.
-        let clouds = serde_json::to_value(station.clouds().collect::<Vec<_>>()).map_err(internal)?;
+        let mut words = station.words().map_err(internal)?;
         if let Some(words) = words.as_object_mut() {
             let major = version.split('.').next().and_then(|major| major.parse::<u64>().ok()).unwrap_or(0);
             words.insert("version".to_owned(), version.clone().into());
             words.insert("major".to_owned(), major.into());
             words.insert("lab".to_owned(), EXECUTABLE.into());
-            words.insert("clouds".to_owned(), clouds);
         }
         Ok(words)
     }
@@ -319,7 +318,16 @@ impl<'a> CaseRun<'a> {
     fn reset_routers(&mut self) -> Vec<String> {
         let started: Vec<String> =
             self.routers.iter().filter(|(_, part)| part.started).map(|(name, _)| name.clone()).collect();
-        started.into_iter().filter(|name| steps::lifecycle::kill(self, name).is_err()).collect()
+        let mut broken: Vec<String> =
+            started.into_iter().filter(|name| steps::lifecycle::kill(self, name).is_err()).collect();
+        // What outlives a node may be there whether it runs at the end or not.
+        for (name, part) in self.routers.clone().into_iter().filter(|(_, part)| part.touched) {
+            let cleared = steps::lifecycle::order_all(self, &name, &part.implementation.reset);
+            if cleared.is_err() && !broken.contains(&name) {
+                broken.push(name);
+            }
+        }
+        broken
     }
 
     /// A failure at a step, with what the record says around it.

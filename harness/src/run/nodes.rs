@@ -242,6 +242,17 @@ impl Station {
         Ok(station)
     }
 
+    /// What templates know of it: its members, those of its first tunnel beside them, and `clouds`, all its tunnels, for
+    /// texts that say the same of each.
+    ///
+    /// # Errors
+    /// None that a station can cause.
+    pub fn words(&self) -> serde_json::Result<serde_json::Value> {
+        let mut words = serde_json::to_value(self)?;
+        words["clouds"] = serde_json::to_value(self.clouds().collect::<Vec<_>>())?;
+        Ok(words)
+    }
+
     /// All tunnels, the first one first.
     pub fn clouds(&self) -> impl Iterator<Item = &Cloud> {
         std::iter::once(&self.cloud).chain(&self.tunnels)

@@ -121,7 +121,7 @@ fn the_daemons_own_configuration_is_one_that_it_takes() {
         station("six", "2001:db8::2", "fd00::2"),
     ];
     for node in nodes {
-        let text = render::render_text(daemon.config.as_deref().unwrap(), &node).unwrap();
+        let text = render::render_text(daemon.config.as_deref().unwrap(), &node.words().unwrap()).unwrap();
         let config =
             dmvpn_config::yaml::parse(&text, "dmvpn-peer.yaml").unwrap_or_else(|error| panic!("{error:?}\n{text}"));
         let (made, wanted) = (&config.tunnels[0], &node.peer_config().tunnels[0]);

@@ -39,6 +39,9 @@ pub struct Implementation {
     pub stop: Vec<Value>,
     /// At `kill`: without a goodbye. Also what clears a router between cases.
     pub kill: Vec<Value>,
+    /// Between cases, after `kill`: takes away what outlives a node.
+    #[serde(default)]
+    pub reset: Vec<Value>,
     /// Tells whether a started node is ready: all must succeed.
     pub ready: Vec<Value>,
     /// Slack of its processes' timers under a virtual clock, in microseconds. For daemons that wait in whole milliseconds

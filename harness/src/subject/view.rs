@@ -25,7 +25,7 @@ pub struct ViewAdapter {
     /// Path of members from the top of the answer to the rows.
     #[serde(default)]
     pub rows: Vec<String>,
-    /// Column -> member of a row, or of what is around it (`../name`).
+    /// Column -> member of a row, or of what is around it (`../name`), or a text of several (`{prefix}/{prefix_len}`).
     pub columns: BTreeMap<String, String>,
     /// Columns whose texts are numbers in hexadecimal.
     #[serde(default)]
@@ -115,6 +115,9 @@ fn member_of<'a>(places: &[&'a Value], member: &str) -> Option<&'a Value> {
 
 fn columns_of(adapter: &ViewAdapter, places: &[&Value]) -> ViewRow {
     let cell = |column: &String, member: &String| {
+        if member.contains('{') {
+            return joined(places, member).map(FieldValue::Text);
+        }
         let value = member_of(places, member)?;
         let text = value.as_str();
         if let Some(ours) = text.and_then(|text| adapter.words.get(column)?.get(text)) {
@@ -126,6 +129,18 @@ fn columns_of(adapter: &ViewAdapter, places: &[&Value]) -> ViewRow {
         field_value(value)
     };
     adapter.columns.iter().filter_map(|(column, member)| Some((column.clone(), cell(column, member)?))).collect()
+}
+
+/// A text of several members: `{prefix}/{prefix_len}`. `None` if one of them is not there.
+fn joined(places: &[&Value], pattern: &str) -> Option<String> {
+    let mut pieces = pattern.split('{');
+    let mut text = pieces.next()?.to_owned();
+    for piece in pieces {
+        let (member, rest) = piece.split_once('}')?;
+        text += &field_value(member_of(places, member)?)?.to_string();
+        text += rest;
+    }
+    Some(text)
 }
 
 fn field_value(value: &Value) -> Option<FieldValue> {
@@ -166,6 +181,19 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0]["protocol"], FieldValue::Addr("10.0.0.11".parse().unwrap()));
         assert_eq!(rows[0]["type"], FieldValue::Text("dynamic".into()));
+    }
+
+    #[test]
+    fn a_column_may_be_made_of_several_members() {
+        let adapter: ViewAdapter = serde_json::from_value(serde_json::json!({
+            "ask": {}, "rows": ["shortcuts"], "columns": { "prefix": "{prefix}/{prefix_len}", "other": "{prefix}/{no}" }
+        }))
+        .unwrap();
+        // A heading in front, as FRR 8.4 has it.
+        let output = "Type Prefix Via\n{ \"shortcuts\": [{ \"prefix\": \"172.20.5.0\", \"prefix_len\": 24 }] }";
+        let rows = rows_of_router(&adapter, &answer(output)).unwrap();
+        assert_eq!(rows[0]["prefix"], FieldValue::Text("172.20.5.0/24".into()));
+        assert_eq!(rows[0].get("other"), None);
     }
 
     #[test]

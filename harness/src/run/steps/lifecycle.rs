@@ -35,6 +35,7 @@ pub(crate) fn start(run: &mut CaseRun<'_>, node: &str) -> Result<(), LabError> {
     run.world.fabric.start(id, now)?;
     let Some(part) = run.routers.get_mut(node) else { return Ok(()) };
     part.started = true;
+    part.touched = true;
     let actions = part.implementation.start.clone();
     order_all(run, node, &actions)?;
     settle(run)
