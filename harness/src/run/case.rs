@@ -146,7 +146,8 @@ impl<'a> CaseRun<'a> {
                 }
                 Some(Subject::Router(implementation, release)) => {
                     let (implementation, release) = (Arc::clone(implementation), release.clone());
-                    routers.insert(name.clone(), RouterPart { implementation, release, started: false, touched: false });
+                    routers
+                        .insert(name.clone(), RouterPart { implementation, release, started: false, touched: false });
                     Player::Outside
                 }
             };

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::dissect::{Dissection, FieldValue};
 use crate::expect::Env;
 use crate::run::compose::compose;
-use crate::run::nodes::{Cloud, Receivers, Server, Station};
+use crate::run::nodes::{Binding, Cloud, Cluster, Lan, Receivers, Server, Station, Way};
 use crate::subject::{self, render};
 use crate::suite::{GreFields, IpFields, Msg, Params, SendContent, SendStep};
 
@@ -44,6 +44,16 @@ fn station(name: &str, nbma: &str, protocol: &str) -> Station {
         routes: Vec::new(),
         others: Vec::new(),
         ipsec: None,
+    }
+}
+
+fn way(prefix: &str, prefix_len: u8, via: &str, tunnel: Option<&str>) -> Way {
+    Way {
+        to: format!("{prefix}/{prefix_len}"),
+        prefix: prefix.parse().unwrap(),
+        prefix_len,
+        via: via.parse().unwrap(),
+        tunnel: tunnel.map(str::to_owned),
     }
 }
 
@@ -117,15 +127,41 @@ fn the_daemons_own_configuration_is_one_that_it_takes() {
         plain.clone(),
         Station { role: "hub", ..of(Cloud { key: None, unique: false, ..cloud.clone() }) },
         of(Cloud { nhs: vec![server.clone()], auth: Some("it's: #1".to_owned()), ..cloud.clone() }),
-        of(Cloud { mode: "p2p", nhs: vec![server], ..cloud }),
+        of(Cloud { mode: "p2p", nhs: vec![server.clone()], ..cloud.clone() }),
         station("six", "2001:db8::2", "fd00::2"),
+        Station {
+            tunnels: vec![Cloud {
+                interface: "gre2".to_owned(),
+                key: Some(43),
+                protocol: "10.0.1.2".parse().unwrap(),
+                resolution_hold: Some(30),
+                profile: "rfc2332",
+                redirect: true,
+                shortcut: false,
+                answers: false,
+                multicast: Receivers { dynamic: false, nhs: true },
+                multicast_to: vec!["192.0.2.9".parse().unwrap()],
+                clusters: vec![Cluster { id: 4, max: 1 }],
+                fallback: 30,
+                nhs: vec![Server { cluster: 4, discover: true, ..server }],
+                maps: vec![Binding { protocol: "10.0.1.9".parse().unwrap(), nbma: "192.0.2.9".parse().unwrap() }],
+                ..cloud
+            }],
+            lan: vec![
+                Lan { address: "172.20.1.1".parse().unwrap(), prefix_len: 24, prefix: "172.20.1.0".parse().unwrap() },
+                Lan { address: "fd01::1".parse().unwrap(), prefix_len: 64, prefix: "fd01::".parse().unwrap() },
+            ],
+            routes: vec![way("172.20.0.0", 16, "10.0.0.1", Some("gre1")), way("0.0.0.0", 0, "172.20.1.254", None)],
+            ..plain.clone()
+        },
     ];
     for node in nodes {
         let text = render::render_text(daemon.config.as_deref().unwrap(), &node.words().unwrap()).unwrap();
         let config =
             dmvpn_config::yaml::parse(&text, "dmvpn-peer.yaml").unwrap_or_else(|error| panic!("{error:?}\n{text}"));
-        let (made, wanted) = (&config.tunnels[0], &node.peer_config().tunnels[0]);
         // The same node as the built-in peer would be, but for what only the daemon's file can say.
-        assert_eq!(format!("{:?}", made), format!("{:?}", wanted), "{text}");
+        let wanted = node.peer_config();
+        assert_eq!(format!("{:?}", config.tunnels), format!("{:?}", wanted.tunnels), "{text}");
+        assert_eq!(format!("{:?}", config.routes), format!("{:?}", wanted.routes), "{text}");
     }
 }
