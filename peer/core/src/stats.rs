@@ -112,8 +112,8 @@ drop_reasons! {
     TtlExpired = "ttl_expired" => "TTL used up",
     /// Too many packets wait for a next hop already.
     HeldFull = "held_full" => "too many packets wait for their next hop",
-    /// The next hop that a packet waited for was not found out in time.
-    HeldTooLong = "held_too_long" => "its next hop was not found out",
+    /// The next hop that a packet waited for was refused, or not found out in time.
+    NotFoundOut = "not_found_out" => "its next hop was not found out",
     /// No way to the inner destination.
     NoAdjacency = "no_adjacency" => "no way to the inner destination",
     /// The inner destination is this node.

@@ -411,12 +411,16 @@ fn what_can_not_go_on_waits_for_its_next_hop_and_is_sent_or_given_up() {
     let sent: Vec<_> = data.map(|seen| (seen.packet.dst, inside(&seen.packet))).collect();
     assert_eq!(sent, vec![(ip(TWO), inner("10.0.0.1", "10.0.0.12", 8)); 8]);
 
-    // A station that nobody knows: given up after half a minute.
+    // A station that nobody knows: given up when the server says so, or after half a minute.
+    let given_up = |world: &World| world.nodes["spoke1"].stats().drops(DropReason::NotFoundOut);
     assert_eq!(from_hub(&mut world, "10.0.0.99"), Verdict::Held);
-    let hub_is_silent = LinkEvent::Down { tunnel: TUN };
-    world.link("hub", hub_is_silent);
-    world.run(secs(60));
-    let stats = world.nodes["spoke1"].stats();
-    assert_eq!((stats.drops(DropReason::HeldTooLong), stats.drops(DropReason::HeldFull)), (1, 1));
+    world.run(secs(21));
+    assert_eq!(given_up(&world), 1);
+    assert_eq!(from_hub(&mut world, "10.0.0.98"), Verdict::Held);
+    world.open = false;
+    world.run(secs(50));
+    assert_eq!(given_up(&world), 1);
+    world.run(secs(52));
+    assert_eq!((given_up(&world), world.nodes["spoke1"].stats().drops(DropReason::HeldFull)), (2, 1));
     world.node("spoke1").invariants().unwrap();
 }

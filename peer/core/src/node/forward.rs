@@ -298,13 +298,17 @@ impl Node {
         if self.held.keep(self.now, next_hop, packet) { Ok(Verdict::Held) } else { Err(DropReason::HeldFull) }
     }
 
-    /// Sends what waited for something that has just been found out.
+    /// Sends what waited for something that has just been found out, or gives it up if that was refused.
     pub(super) fn release_held(&mut self, found: &Event) {
         let (id, prefix, prefix_len) = match found {
             Event::BindingAdded { binding, .. } | Event::BindingMoved { binding, .. } => {
                 (binding.tunnel, binding.protocol, binding.prefix_len)
             }
             Event::ShortcutAdded { shortcut, .. } => (shortcut.tunnel, shortcut.prefix, shortcut.prefix_len),
+            Event::ResolutionRefused { tunnel, target, .. } => {
+                let count = self.held.take((*tunnel, *target)).len();
+                return self.lost_held(*tunnel, count);
+            }
             _ => return,
         };
         for next_hop in self.held.waiting(id, prefix, prefix_len) {
@@ -328,9 +332,13 @@ impl Node {
     /// Gives up packets whose next hop was not found out in time.
     pub(super) fn give_up_held(&mut self) {
         while let Some(((tunnel, _), count)) = self.held.give_up(self.now) {
-            for _ in 0..count {
-                let _ = self.dropped(Some(tunnel), None, None, DropReason::HeldTooLong);
-            }
+            self.lost_held(tunnel, count);
+        }
+    }
+
+    fn lost_held(&mut self, tunnel: TunnelId, count: usize) {
+        for _ in 0..count {
+            let _ = self.dropped(Some(tunnel), None, None, DropReason::NotFoundOut);
         }
     }
 }
