@@ -55,6 +55,15 @@ fn a_spoke_registers_refreshes_and_is_forgotten_when_it_ends() {
     spoke.signal(Signal::SIGTERM);
     assert_eq!(spoke.wait().code(), Some(0), "{}", spoke.text());
     assert!(!spoke.control.exists(), "the control socket is removed");
+    // It says goodbye: its binding goes before its time.
+    wait_for("goodbye", || hub.dynamic("10.0.0.11").is_none().then_some(()));
+    wait_for("the event", || hub.text().contains("removed").then_some(()));
+    assert_eq!(hub.counter("nhrp.in.purge_request"), 1);
+    // One that is killed can not, and its binding expires.
+    let mut killed = lab.start(&lab.spoke, "killed", &self::spoke(100, "3s"));
+    wait_for("binding", || hub.dynamic("10.0.0.11"));
+    killed.signal(Signal::SIGKILL);
+    assert_eq!(killed.wait().code(), None);
     wait_for("expiry", || hub.dynamic("10.0.0.11").is_none().then_some(()));
     wait_for("the event", || hub.text().contains("expired").then_some(()));
     hub.signal(Signal::SIGINT);
