@@ -16,7 +16,8 @@ fn both(secret: bool) -> Node {
         t.nhrp.nhs.push(dmvpn_core::config::Nhs { protocol: None, nbma: ip("192.0.2.2"), priority: 0, cluster: 0 });
         t.nhrp.authentication = secret.then(|| Secret::new("secret"));
     });
-    let mut node = node(config, Instant::ZERO);
+    let routes = vec![lan("172.20.0.0", 16), via("172.20.8.0", 24, "10.0.0.2")];
+    let mut node = node(Config { routes, ..config }, Instant::ZERO);
     while node.poll_output().is_some() {}
     node
 }
@@ -60,7 +61,26 @@ fn samples() -> Vec<Message> {
     });
     let traffic = dmvpn_wire::nhrp::Body::TrafficIndication(Default::default());
     let indication = |body| Message::new(full.fixed, body);
-    vec![request(2, "192.168.0.1", "10.0.0.12"), indication(error), indication(traffic), full, reply]
+    let passing = resolve(3, "192.0.2.12", "10.0.0.12", "172.20.8.1");
+    let mut asked = resolve(4, "192.0.2.12", "10.0.0.12", "172.20.1.1");
+    asked.extensions.insert(3, Extension::cisco_authentication(b"secret"));
+    let answered = answer(&resolve(1, "192.0.2.1", "10.0.0.1", "10.0.0.99"), 0x6000, "192.0.2.12", "10.0.0.12", 24, 60);
+    let purged =
+        Message { body: dmvpn_wire::nhrp::Body::PurgeRequest(full.mandatory().unwrap().clone()), ..full.clone() };
+    let acknowledged =
+        Message { body: dmvpn_wire::nhrp::Body::PurgeReply(full.mandatory().unwrap().clone()), ..full.clone() };
+    vec![
+        request(2, "192.168.0.1", "10.0.0.12"),
+        indication(error),
+        indication(traffic),
+        full,
+        reply,
+        passing,
+        asked,
+        answered,
+        purged,
+        acknowledged,
+    ]
 }
 
 /// Octets of a sample with changes; the checksum is put right again if `fix`, or nothing would get past it.
@@ -93,8 +113,8 @@ proptest! {
     #[test]
     fn sequences_of_changed_messages_do_no_harm(
         packets in prop::collection::vec((
-            0usize..5,
-            prop::collection::vec((4usize..160, any::<u8>()), 0..4),
+            0usize..10,
+            prop::collection::vec((4usize..200, any::<u8>()), 0..4),
             prop::option::weighted(0.2, 0usize..200),
             prop::bool::weighted(0.8),
             0u64..400,
@@ -112,7 +132,7 @@ proptest! {
     }
 
     #[test]
-    fn a_message_with_a_wrong_checksum_changes_nothing(sample in 0usize..5, at in 4usize..160, flip in 1u8..=255) {
+    fn a_message_with_a_wrong_checksum_changes_nothing(sample in 0usize..10, at in 4usize..160, flip in 1u8..=255) {
         let mut node = both(false);
         let before = node.view();
         let mut octets = mutated(sample, &[], None, true);
@@ -187,4 +207,116 @@ fn a_flood_meets_limits_and_they_are_counted() {
     assert!(node.stats().outputs_lost > 0);
     assert_eq!(std::iter::from_fn(|| node.poll_output()).count(), 100);
     assert_eq!(node.view().bindings.len(), 51);
+}
+
+/// A Resolution Request of station `n`, from its own NBMA address.
+fn asking(n: u32, target: &str) -> (std::net::IpAddr, Vec<u8>) {
+    let nbma = std::net::Ipv4Addr::from_bits(0xC612_0000 + n);
+    let proto = std::net::Ipv4Addr::from_bits(0x0A00_0100 + n);
+    (nbma.into(), in_gre(&resolve(n, &nbma.to_string(), &proto.to_string(), target)))
+}
+
+#[test]
+fn one_station_that_floods_is_bounded_and_the_others_are_served() {
+    let limits = Limits { messages_per_second_per_peer: 100, ..Limits::default() };
+    let config = Config { limits, routes: vec![lan("172.20.0.0", 16)], ..hub() };
+    let mut node = node(config, secs(0));
+    let mut replies = [0, 0];
+    for n in 0..20_000u32 {
+        // 100,000 a second from one station, and ten from another.
+        let now = Instant::from_nanos(u64::from(n) * 10_000);
+        let flood = n % 2_000 != 0;
+        let (from, octets) = asking(u32::from(!flood), "172.20.1.1");
+        let outer = Underlay { src: from, dst: ip("192.0.2.1"), protocol: 47, ttl: 255 };
+        let _ = node.underlay(now, outer, octets.into(), &mut TxBatch::new());
+        let sent = std::iter::from_fn(|| node.poll_output()).filter(|o| matches!(o, Output::Transmit(_))).count();
+        replies[usize::from(!flood)] += sent;
+    }
+    node.invariants().unwrap();
+    assert_eq!(replies, [100, 10]);
+    assert_eq!(node.stats().drops(dmvpn_core::DropReason::PeerRate), 20_000 - 110);
+}
+
+#[test]
+fn requests_of_countless_stations_fill_no_table_beyond_its_limit() {
+    let limits = Limits { cached: 50, requesters: 80, errors_per_second: 5, ..Limits::default() };
+    let config = Config { limits, routes: vec![lan("172.20.0.0", 16)], ..with(hub(), |t| t.prefix_len = 8) };
+    let mut node = node(config, secs(0));
+    for n in 0..5_000 {
+        let (from, octets) = asking(n, "172.20.1.1");
+        let outer = Underlay { src: from, dst: ip("192.0.2.1"), protocol: 47, ttl: 255 };
+        let _ = node.underlay(secs(0), outer, octets.into(), &mut TxBatch::new());
+        while node.poll_output().is_some() {}
+    }
+    node.invariants().unwrap();
+    assert_eq!(node.view().bindings.len(), 51);
+    assert_eq!(node.stats().resolutions_refused_for_resources, 4_950);
+}
+
+#[test]
+fn redirects_are_spaced_for_a_pair_and_bounded_for_all() {
+    let limits = Limits { redirects: 20, ..Limits::default() };
+    let mut world = World::new(std::time::Duration::ZERO);
+    let routes = vec![via("172.20.1.0", 24, "10.0.0.11"), via("172.20.2.0", 24, "10.0.0.12")];
+    world.add("hub", Config { limits, routes, ..with(hub(), |t| t.nhrp.redirect = true) });
+    for (nbma, proto) in [("192.0.2.11", "10.0.0.11"), ("192.0.2.12", "10.0.0.12")] {
+        world.ask("hub", nbma, &request(1, nbma, proto));
+    }
+    world.seen.clear();
+    let packet = |world: &mut World, n: u8, len: usize| {
+        let octets = [&[0, 0, 8, 0], &inner("172.20.1.5", &format!("172.20.2.{n}"), len)[..]].concat();
+        let _ = world.inject("hub", ip("192.0.2.11"), octets);
+    };
+    for n in 0..200u64 {
+        world.now = Instant::from_nanos(n * 100_000_000);
+        packet(&mut world, 9, 480);
+    }
+    let at: Vec<u64> = world.seen.iter().map(|s| s.at.as_nanos() / 1_000_000_000).collect();
+    assert_eq!(at, [0, 8, 16]);
+    assert!(world.seen.iter().all(|s| s.packet.dst == ip("192.0.2.11")));
+    let dmvpn_wire::nhrp::Body::TrafficIndication(body) = world.seen[0].message().body else { panic!() };
+    assert_eq!((body.packet.len(), body.dst_proto.ip()), (64, Some(ip("172.20.1.5"))));
+    assert_eq!((body.src_nbma.ip(), body.src_proto.ip()), (Some(ip("192.0.2.1")), Some(ip("10.0.0.1"))));
+    for n in 10..200 {
+        packet(&mut world, n, 20);
+    }
+    assert_eq!(world.seen.len(), 3 + 19);
+    assert!(world.node("hub").stats().redirects_suppressed > 300);
+}
+
+#[test]
+fn ipv6_hosts_behind_ipv6_tunnels_are_resolved() {
+    use dmvpn_core::config::{Nhs, Tunnel};
+    let tunnel = |nbma: &str, address: &str| Tunnel::new("tun0", ip(nbma), ip(address), 64);
+    let mut world = World::new(std::time::Duration::ZERO);
+    let mut hub = tunnel("192.0.2.1", "fd00::1");
+    hub.nhrp.server = true;
+    let routes = vec![via("fd01:2::", 48, "fd00::12")];
+    world.add("hub", Config { tunnels: vec![hub], routes, ..Config::default() });
+    for (name, n, net) in [("a", 11, "fd01:1::"), ("b", 12, "fd01:2::")] {
+        let mut spoke = tunnel(&format!("192.0.2.{n}"), &format!("fd00::{n}"));
+        spoke.nhrp.nhs.push(Nhs::new(ip("fd00::1"), ip("192.0.2.1")));
+        let routes = vec![lan(net, 48), via("fd01::", 32, "fd00::1")];
+        world.add(name, Config { tunnels: vec![spoke], routes, ..Config::default() });
+    }
+    world.run(secs(1));
+    // Somebody behind the first spoke sends, and the hub would have said so.
+    let mut packet = vec![0x60, 0, 0, 0, 0, 0, 59, 64];
+    for address in ["fd01:1::5", "fd01:2::9"] {
+        let std::net::IpAddr::V6(address) = ip(address) else { panic!() };
+        packet.extend(address.octets());
+    }
+    let body = dmvpn_wire::nhrp::Body::TrafficIndication(dmvpn_wire::nhrp::TrafficIndication {
+        src_nbma: ip("192.0.2.1").into(),
+        src_proto: ip("fd00::1").into(),
+        dst_proto: ip("fd01:1::5").into(),
+        packet,
+        ..Default::default()
+    });
+    let fixed = world.seen[0].message().fixed;
+    world.tell("a", "192.0.2.1", &Message::new(fixed, body));
+    world.run(secs(2));
+    let shortcuts = world.nodes["a"].view().shortcuts;
+    let row = shortcuts.iter().map(|s| (s.prefix, s.prefix_len, s.via, s.nbma)).next();
+    assert_eq!(row, Some((ip("fd01:2::"), 48, ip("fd00::12"), ip("192.0.2.12"))));
 }
