@@ -82,7 +82,7 @@ impl Nhrp {
         extension::refuse_unknown(&message.extensions, received.octets)?;
         // NHRP-5.2.2-10, DMVPN-4.7-05.
         let answer = if tunnel.nhrp.answers { answer } else { Answer::no(CieCode::ADMINISTRATIVELY_PROHIBITED) };
-        let answer = self.undertake(now, cx, received, &message, requester, answer, out);
+        let answer = self.undertake(now, cx, received, &message, answer, out);
         self.reply(cx, received, message, requester, answer, out);
         Ok(())
     }
@@ -166,11 +166,11 @@ impl Nhrp {
         cx: &mut Context<'_>,
         received: Received<'_>,
         message: &Message,
-        requester: IpAddr,
         answer: Answer,
         out: &mut Vec<Effect>,
     ) -> Answer {
-        let Some(((prefix, prefix_len), source)) = answer.subject else { return answer };
+        let subject = answer.subject.zip(message.body.src_proto().ip());
+        let Some((((prefix, prefix_len), source), requester)) = subject else { return answer };
         let mut room = true;
         if let Some(request) = message.mandatory()
             && request.flags.contains(Flags::RESOLUTION_SOURCE_STABLE)

@@ -54,14 +54,13 @@ impl Nhrp {
         }
     }
 
-    /// The node forwards an inner packet that came in from `previous_hop` and leaves by the same NBMA network: there is a
+    /// The node forwards an inner packet that came in through a tunnel from a previous hop and leaves by the same NBMA network: there is a
     /// shorter way, and the previous hop is told so.
     pub fn hairpinned(
         &mut self,
         now: Instant,
         cx: &mut Context<'_>,
-        came_in: TunnelId,
-        previous_hop: IpAddr,
+        (came_in, previous_hop): (TunnelId, IpAddr),
         leaves: TunnelId,
         packet: &[u8],
         out: &mut Vec<Effect>,

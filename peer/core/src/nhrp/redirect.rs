@@ -40,8 +40,9 @@ impl Redirects {
     }
 
     fn allow(&mut self, now: Instant, pair: Pair) -> bool {
-        while let Some((_, old)) = self.sent.pop_front_if(|(at, _)| now - *at >= Self::INTERVAL) {
-            self.lately.remove(&old);
+        while let Some((_, old)) = self.sent.front().filter(|(at, _)| now - *at >= Self::INTERVAL) {
+            self.lately.remove(old);
+            self.sent.pop_front();
         }
         if self.lately.contains(&pair) || self.lately.len() >= self.limit {
             return false;

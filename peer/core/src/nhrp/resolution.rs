@@ -39,9 +39,20 @@ type Key = (TunnelId, IpAddr);
 #[derive(Clone, Debug)]
 enum Entry {
     /// A request is out.
-    Asked { id: u32, attempts: u32, since: Instant, via: NextHop, authoritative: bool },
+    Asked(Asked),
     /// Not asked again before `until` (CISCO-SC-03).
     Refused { since: Instant, until: Instant },
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    id: u32,
+    attempts: u32,
+    since: Instant,
+    /// Who was asked.
+    via: NextHop,
+    authoritative: bool,
 }
 
 /// Outstanding and refused resolutions of all tunnels.
@@ -99,8 +110,8 @@ impl Resolutions {
     }
 
     fn forget(&mut self, key: Key) {
-        if let Some(Entry::Asked { id, .. }) = self.entries.remove(&key) {
-            self.by_id.remove(&id);
+        if let Some(Entry::Asked(asked)) = self.entries.remove(&key) {
+            self.by_id.remove(&asked.id);
         }
         self.timers.cancel(key);
     }
@@ -140,7 +151,7 @@ impl Resolutions {
                 IpAddr::V6(_) => IpAddr::from([0; 16]),
             };
             let (kind, since, until, id) = match entry {
-                Entry::Asked { id, since, .. } => (BindingKind::Incomplete, *since, *since + GIVE_UP, *id),
+                Entry::Asked(Asked { id, since, .. }) => (BindingKind::Incomplete, *since, *since + GIVE_UP, *id),
                 Entry::Refused { since, until } => (BindingKind::Negative, *since, *until, 0),
             };
             Binding {
@@ -154,7 +165,7 @@ impl Resolutions {
     }
 
     pub(crate) fn invariants(&self) -> Result<(), String> {
-        let asked = self.entries.values().filter(|entry| matches!(entry, Entry::Asked { .. })).count();
+        let asked = self.entries.values().filter(|entry| matches!(entry, Entry::Asked(_))).count();
         if asked != self.by_id.len() || asked > self.asked_limit || self.entries.len() - asked > self.refused_limit {
             return Err("resolutions are miscounted".into());
         }
@@ -162,7 +173,7 @@ impl Resolutions {
             return Err("resolutions and their timers differ".into());
         }
         for (id, key) in &self.by_id {
-            if !matches!(self.entries.get(key), Some(Entry::Asked { id: of, .. }) if of == id) {
+            if !matches!(self.entries.get(key), Some(Entry::Asked(asked)) if asked.id == *id) {
                 return Err(format!("resolution {id} is filed wrongly"));
             }
         }
@@ -187,7 +198,7 @@ impl Nhrp {
         let key = (tunnel, target);
         match self.resolutions.entries.get(&key) {
             // NHRP-2.2-01, NHRP-6.2.1-01, DMVPN-4.4-03.
-            Some(Entry::Asked { .. }) => return true,
+            Some(Entry::Asked(_)) => return true,
             Some(Entry::Refused { .. }) => return false,
             None => {}
         }
@@ -198,12 +209,12 @@ impl Nhrp {
         }
         let id = self.ids.allocate();
         let authoritative = config.nhrp.profile == Profile::Dmvpn || self.resolutions.distrusted(now, key);
-        let entry = Entry::Asked { id, attempts: 1, since: now, via, authoritative };
-        self.resolutions.entries.insert(key, entry);
+        let asked = Asked { id, attempts: 1, since: now, via, authoritative };
+        self.resolutions.entries.insert(key, Entry::Asked(asked));
         self.resolutions.by_id.insert(id, key);
         let retry_after = wait(&config.nhrp.retry, 1, cx.entropy);
         self.resolutions.timers.set(key, (now + retry_after).min(now + GIVE_UP));
-        self.send_request(cx, key, id, 1, via, authoritative, out);
+        self.send_request(cx, target, asked, out);
         true
     }
 
@@ -219,16 +230,8 @@ impl Nhrp {
         self.registrations.preferred(tunnel).map(|via| NextHop { tunnel, nbma: via.nbma, protocol: None })
     }
 
-    fn send_request(
-        &self,
-        cx: &Context<'_>,
-        (_, target): Key,
-        request_id: u32,
-        attempt: u32,
-        via: NextHop,
-        authoritative: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    fn send_request(&self, cx: &Context<'_>, target: IpAddr, asked: Asked, out: &mut Vec<Effect>) {
+        let Asked { id: request_id, attempts: attempt, via, authoritative, .. } = asked;
         let Some(tunnel) = cx.tunnel(via.tunnel) else { return };
         // NHRP-5.2.1-02, NHRP-5.2.1-03, NHRP-5.2.1-04, NHRP-5.2.1-06, NHRP-5.2.1-07.
         let mut flags = Flags::RESOLUTION_ROUTER | Flags::RESOLUTION_SOURCE_STABLE | Flags::CISCO_NAT;
@@ -260,29 +263,24 @@ impl Nhrp {
     pub(crate) fn resolution_timeout(&mut self, now: Instant, cx: &mut Context<'_>, out: &mut Vec<Effect>) {
         while let Some((at, key)) = self.resolutions.timers.pop_due(now) {
             let Some(tunnel) = cx.tunnel(key.0) else { continue };
-            let Some(Entry::Asked { id, attempts, since, via, authoritative }) = self.resolutions.entries.get_mut(&key)
-            else {
+            let Some(Entry::Asked(asked)) = self.resolutions.entries.get_mut(&key) else {
                 self.resolutions.forget(key);
                 continue;
             };
-            if now - *since >= GIVE_UP {
-                let (id, refusal) = (*id, Refusal::NoAnswer);
+            let end = asked.since + GIVE_UP;
+            if now >= end {
+                let (request_id, refusal) = (asked.id, Refusal::NoAnswer);
                 self.resolutions.refuse(now, key, tunnel);
-                out.push(Effect::Event(Event::ResolutionRefused {
-                    tunnel: key.0,
-                    target: key.1,
-                    request_id: id,
-                    refusal,
-                }));
+                out.push(Effect::Event(Event::ResolutionRefused { tunnel: key.0, target: key.1, request_id, refusal }));
                 continue;
             }
             // NHRP-5.2.0.1-06.
-            *attempts += 1;
-            let again = wait(&tunnel.nhrp.retry, *attempts, cx.entropy);
-            let (id, attempts, via, authoritative, end) = (*id, *attempts, *via, *authoritative, *since + GIVE_UP);
+            asked.attempts += 1;
+            let asked = *asked;
+            let again = wait(&tunnel.nhrp.retry, asked.attempts, cx.entropy);
             self.resolutions.timers.set(key, (at + again).min(end).max(now));
             if self.resolutions.rate.allow(now) {
-                self.send_request(cx, key, id, attempts, via, authoritative, out);
+                self.send_request(cx, key.1, asked, out);
             } else {
                 cx.stats.resolutions_suppressed += 1;
             }

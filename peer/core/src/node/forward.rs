@@ -209,7 +209,7 @@ impl Node {
         let network = |id: TunnelId| self.tunnel(id).and_then(|tunnel| tunnel.nhrp.network_id);
         let told = self.tunnel(came_in).is_some_and(|tunnel| tunnel.nhrp.redirect);
         if told && network(came_in).is_some() && network(came_in) == network(leaves) {
-            self.with_nhrp(|nhrp, now, cx, out| nhrp.hairpinned(now, cx, came_in, previous_hop, leaves, packet, out));
+            self.with_nhrp(|nhrp, now, cx, out| nhrp.hairpinned(now, cx, (came_in, previous_hop), leaves, packet, out));
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dmvpn_wire::nhrp::{Body, Cie, CieCode, ErrorCode, Flags, Message};
 
-use super::{Entry, Key};
+use super::Entry;
 use crate::config::{host_len, in_prefix, masked};
 use crate::nhrp::answer::widest_allowed;
 use crate::nhrp::cache::{BindingKind, Learned};
@@ -34,7 +34,8 @@ impl Nhrp {
         let Body::ResolutionReply(reply) = &message.body else { return Err(DropReason::NhrpMalformed.into()) };
         let unsolicited = invalid(DropReason::UnsolicitedReply);
         let key = self.resolutions.by_id.get(&reply.request_id).copied().ok_or(unsolicited)?;
-        let Some(Entry::Asked { via, .. }) = self.resolutions.entries.get(&key) else { return Err(unsolicited) };
+        let Some(Entry::Asked(asked)) = self.resolutions.entries.get(&key) else { return Err(unsolicited) };
+        let via = asked.via;
         let tunnel = cx.tunnel(via.tunnel).ok_or(DropReason::UnknownTunnel)?;
         let source = (reply.src_nbma, reply.src_proto) == (tunnel.nbma.into(), tunnel.address.into());
         if !source || reply.dst_proto != key.1.into() || received.tunnel != via.tunnel || reply.cies.is_empty() {
@@ -47,7 +48,17 @@ impl Nhrp {
         let stable = reply.flags.contains(Flags::RESOLUTION_DESTINATION_STABLE);
         let outcome = match best {
             None => Err(Refusal::Code(code)),
-            Some(cie) => self.install(now, cx, received, message, key, cie, stable, out),
+            Some(cie) => {
+                let via = cie.proto.ip().unwrap_or(key.1);
+                let claimed = cie.nbma.ip();
+                // CISCO-NAT-11 is in there.
+                let learned =
+                    claimed.and_then(|claimed| Self::learnable(cx, received, message, cie, via, claimed, stable));
+                match learned.zip(taken(cx, cie, key.1, via)) {
+                    Some((learned, prefix)) => self.install(now, cx, &learned, prefix, key.1, out),
+                    None => Err(Refusal::Unusable),
+                }
+            }
         };
         let (request_id, (tunnel_id, target)) = (reply.request_id, key);
         out.push(Effect::Event(match outcome {
@@ -70,28 +81,19 @@ impl Nhrp {
         &mut self,
         now: Instant,
         cx: &mut Context<'_>,
-        received: Received<'_>,
-        message: &Message,
-        (_, target): Key,
-        cie: &Cie,
-        stable: bool,
+        learned: &Learned,
+        prefix: (IpAddr, u8),
+        target: IpAddr,
         out: &mut Vec<Effect>,
     ) -> Result<IpAddr, Refusal> {
-        let via = cie.proto.ip().unwrap_or(target);
-        // CISCO-NAT-11 is in there.
-        let learned = cie
-            .nbma
-            .ip()
-            .and_then(|claimed| Self::learnable(cx, received, message, cie, via, claimed, stable))
-            .ok_or(Refusal::Unusable)?;
-        let (prefix, prefix_len) = taken(cx, cie, target, via).ok_or(Refusal::Unusable)?;
+        let via = learned.protocol;
         let mut events = Vec::new();
         let known = self.cache.get(learned.tunnel, via, host_len(via)).map(|b| (b.kind, b.nbma));
         let nbma = match known {
             // What is configured or registered stands above what somebody says.
             Some((kind, nbma)) if kind != BindingKind::Cached => nbma,
             _ => {
-                if self.cache.learn(now, &learned, &mut events).is_err() {
+                if self.cache.learn(now, learned, &mut events).is_err() {
                     cx.stats.bindings_not_cached += 1;
                     return Err(Refusal::Unusable);
                 }
@@ -99,11 +101,11 @@ impl Nhrp {
                 learned.nbma
             }
         };
-        if !on_link(cx, &learned) {
-            self.shorten(now, &learned, nbma, (via, host_len(via)), via, &mut events);
+        if !on_link(cx, learned) {
+            self.shorten(now, learned, nbma, (via, host_len(via)), via, &mut events);
         }
         if target != via {
-            self.shorten(now, &learned, nbma, (prefix, prefix_len), target, &mut events);
+            self.shorten(now, learned, nbma, prefix, target, &mut events);
         }
         out.extend(events.into_iter().map(Effect::Event));
         Ok(nbma)
