@@ -30,7 +30,8 @@ fn they_pass_and_soon() {
     let results = run_all(&suites, 2);
     let failed: Vec<String> = results
         .iter()
-        .filter(|result| result.verdict.outcome != Outcome::Pass)
+        // What a case says of itself that it only tells is no failure.
+        .filter(|result| !matches!(result.verdict.outcome, Outcome::Pass | Outcome::Info))
         .map(|result| format!("{}: {} {}", result.id, result.verdict.outcome.name(), result.verdict.reason))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
