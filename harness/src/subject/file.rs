@@ -146,7 +146,7 @@ impl Implementation {
     pub fn knows(&self, word: &str) -> bool {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let has = |text: &str| text.split(|c| !is_part(c)).any(|part| part == word);
-        let mentioned = self.start.iter().any(|action| templates(action).any(|code| has(code)));
+        let mentioned = self.start.iter().any(|action| templates(action).any(has));
         mentioned || self.ignores.iter().any(|ignored| ignored == word)
     }
 
