@@ -114,6 +114,12 @@ impl Tunnel {
         }
         self.prefix_len == host || in_prefix(address, self.address, self.prefix_len)
     }
+
+    /// Whether the tunnel has a subnet of at least `len` bits with this address in it: of several tunnels in one subnet
+    /// the routing table names the first one only.
+    pub(crate) fn connects(&self, address: IpAddr, len: u8) -> bool {
+        (len..host_len(self.address)).contains(&self.prefix_len) && in_prefix(address, self.address, self.prefix_len)
+    }
 }
 
 /// How a tunnel finds the outer destination.
@@ -374,6 +380,12 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// Whether two tunnels are of one NBMA network (CISCO-NID-01): of one network id, and with NHRP at all.
+pub(crate) fn same_network(tunnels: &[Tunnel], a: TunnelId, b: TunnelId) -> bool {
+    let network = |id: TunnelId| tunnels.get(usize::from(id.0)).and_then(|tunnel| tunnel.nhrp.network_id);
+    network(a).is_some() && network(a) == network(b)
 }
 
 /// Length in bits of a host prefix in the family of `address`.

@@ -11,7 +11,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::{GreMode, Tunnel, host_len, in_prefix};
+use crate::config::{GreMode, Tunnel, host_len};
 use crate::ids::TunnelId;
 use crate::nhrp::Nhrp;
 use crate::nhrp::cache::BindingKind;
@@ -87,7 +87,7 @@ impl Fib<'_> {
         }
         let (len, routed) = match found.map(|found| (found.prefix_len, found.hop)) {
             Some((len, Hop::Tunnel { next_hop, .. }))
-                if next_hop == destination && self.has(here, destination, len) =>
+                if next_hop == destination && self.tunnel(here).is_some_and(|t| t.connects(destination, len)) =>
             {
                 return Way::Tunnel { tunnel: here, next_hop };
             }
@@ -96,9 +96,8 @@ impl Fib<'_> {
             None => (None, Way::Nowhere),
         };
         // In a tunnel whose subnet is not known every registered client is a route of its own.
-        let without_subnet = |id: &TunnelId| {
-            self.tunnels.get(usize::from(id.0)).is_some_and(|tunnel| tunnel.prefix_len == host_len(tunnel.address))
-        };
+        let without_subnet =
+            |id: &TunnelId| self.tunnel(*id).is_some_and(|tunnel| tunnel.prefix_len == host_len(tunnel.address));
         let all = (0..).map(TunnelId).take(self.tunnels.len()).filter(|id| *id != here);
         let client = std::iter::once(here).chain(all).filter(without_subnet).find(|id| {
             self.nhrp.cache().lookup(*id, destination).is_some_and(|b| len.is_none_or(|len| b.prefix_len > len))
@@ -106,17 +105,13 @@ impl Fib<'_> {
         client.map_or(routed, |tunnel| Way::Tunnel { tunnel, next_hop: destination })
     }
 
-    /// Whether `destination` is in a tunnel's subnet, which has at least `len` bits.
-    fn has(self, id: TunnelId, destination: IpAddr, len: u8) -> bool {
-        self.tunnels.get(usize::from(id.0)).is_some_and(|tunnel| {
-            (len..host_len(tunnel.address)).contains(&tunnel.prefix_len)
-                && in_prefix(destination, tunnel.address, tunnel.prefix_len)
-        })
+    fn tunnel(&self, id: TunnelId) -> Option<&Tunnel> {
+        self.tunnels.get(usize::from(id.0))
     }
 
     /// Where `next_hop`, a station of the tunnel, is.
     pub fn adjacency(self, id: TunnelId, next_hop: IpAddr) -> Adjacency {
-        let Some(tunnel) = self.tunnels.get(usize::from(id.0)) else { return Adjacency::Incomplete };
+        let Some(tunnel) = self.tunnel(id) else { return Adjacency::Incomplete };
         if next_hop == tunnel.address {
             return Adjacency::Receive;
         }

@@ -160,6 +160,61 @@ fn authentication_is_taken_off_and_put_on_for_each_tunnel() {
     assert_eq!(count, 1);
 }
 
+/// A hub in two networks, with one registered client in each: 10.0.0.11 in the first, 10.1.0.12 in the second. Behind
+/// both is a network of their own.
+fn two_networks(second: u32) -> World {
+    let mut config = with(hub(), |t| t.nhrp.redirect = true);
+    let mut other = config.tunnels[0].clone();
+    (other.name, other.address, other.key) = ("tun1".into(), ip("10.1.0.1"), Some(2));
+    other.nhrp.network_id = Some(second);
+    config.tunnels.push(other);
+    let through = RouteVia::Tunnel { tunnel: dmvpn_core::TunnelId(1), next_hop: ip("10.1.0.12") };
+    config.routes = vec![Route { prefix: ip("172.20.2.0"), prefix_len: 24, via: through }];
+    let mut world = World::new(Duration::ZERO);
+    world.add("hub", config);
+    world.ask("hub", A, &request(1, A, "10.0.0.11"));
+    let in_second = edit(request(1, B, "10.1.0.12"), |m| m.dst_proto = ip("10.1.0.1").into());
+    let keyed = [&[0x20, 0, 0x20, 1, 0, 0, 0, 2], &in_second.to_vec().unwrap()[..]].concat();
+    let _ = world.inject("hub", ip(B), keyed);
+    assert!(world.binding("hub", ip("10.1.0.12")).is_some());
+    world.seen.clear();
+    world
+}
+
+#[test]
+fn messages_stay_in_their_network_whose_way_out_the_hub_is() {
+    for target in ["10.1.0.12", "172.20.2.9"] {
+        // NHRP-2.2-08, CISCO-NID-01.
+        let mut world = two_networks(2);
+        let seen = world.ask("hub", A, &resolve(7, A, "10.0.0.11", target));
+        assert_eq!(seen.packet.dst, ip(A));
+        let reply = seen.mandatory();
+        // NHRP-6.3-02, NHRP-5.2.2-05: as for what is behind any other router.
+        assert_eq!((reply.cies[0].prefix_len, reply.cies[0].proto.ip()), (32, Some(ip("10.0.0.1"))));
+        assert!(!reply.flags.contains(Flags::RESOLUTION_DESTINATION_STABLE));
+        // The control: two tunnels of one network.
+        let mut world = two_networks(1);
+        assert_eq!(world.ask("hub", A, &resolve(7, A, "10.0.0.11", target)).packet.dst, ip(B));
+    }
+    let mut world = two_networks(2);
+    let purge = Message {
+        body: Body::PurgeRequest(resolve(1, A, "10.0.0.11", "10.1.0.12").mandatory().unwrap().clone()),
+        ..resolve(1, A, "10.0.0.11", "10.1.0.12")
+    };
+    let seen = world.ask("hub", A, &purge);
+    assert_eq!((seen.packet.dst, error_of(&seen).code), (ip(A), ErrorCode::PROTOCOL_ADDRESS_UNREACHABLE));
+}
+
+#[test]
+fn data_is_routed_from_one_network_to_another_without_an_indication() {
+    for (second, indications) in [(2, 0), (1, 1)] {
+        let mut world = two_networks(second);
+        let packet = [&[0, 0, 8, 0], &inner("10.0.0.11", "172.20.2.9", 4)[..]].concat();
+        assert_eq!(world.inject("hub", ip(A), packet), dmvpn_core::Verdict::Sent(1));
+        assert_eq!(world.seen.len(), indications);
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_error_8() {
     let mut world = world(hub());

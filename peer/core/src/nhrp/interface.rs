@@ -54,8 +54,8 @@ impl Nhrp {
         }
     }
 
-    /// The node forwards an inner packet that came in through a tunnel from a previous hop and leaves by the same NBMA network: there is a
-    /// shorter way, and the previous hop is told so.
+    /// The node forwards an inner packet that came in through a tunnel from a previous hop and leaves by another one. If
+    /// that is of the same NBMA network, there is a shorter way, and the previous hop is told so.
     pub fn hairpinned(
         &mut self,
         now: Instant,
@@ -66,8 +66,7 @@ impl Nhrp {
         out: &mut Vec<Effect>,
     ) {
         // CISCO-RED-01, CISCO-NID-01.
-        let network = |id| cx.tunnel(id).and_then(|tunnel| tunnel.nhrp.network_id);
-        if network(came_in).is_some() && network(came_in) == network(leaves) {
+        if cx.same_network(came_in, leaves) {
             self.indicate(now, cx, came_in, previous_hop, packet, out);
         }
     }

@@ -31,7 +31,7 @@ use std::net::IpAddr;
 use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
 use dmvpn_wire::{ErrorKind, Family, ProtoAddr};
 
-use crate::config::{Config, Limits, Tunnel, host_len, in_prefix};
+use crate::config::{Config, Limits, Tunnel, host_len, in_prefix, same_network};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
@@ -108,6 +108,11 @@ impl<'a> Context<'a> {
     /// The tunnel of an id.
     pub fn tunnel(&self, id: TunnelId) -> Option<&'a Tunnel> {
         self.tunnels.get(usize::from(id.0))
+    }
+
+    /// Whether two tunnels are of one NBMA network.
+    fn same_network(&self, a: TunnelId, b: TunnelId) -> bool {
+        same_network(self.tunnels, a, b)
     }
 }
 

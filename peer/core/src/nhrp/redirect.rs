@@ -130,14 +130,17 @@ impl Nhrp {
         // DMVPN-4.3-07, DMVPN-4.3-09, DMVPN-5.1-03: the quoted packet counts, whatever the destination field says.
         let (source, destination) = addresses(&indication.packet).ok_or(ignored)?;
         // DMVPN-4.3-06: who is itself behind this DMVPN gets its own indication from the next station.
+        let here = |tunnel| cx.same_network(received.tunnel, tunnel);
         let routed = cx.rib.lookup(source).map(|found| found.hop);
-        if matches!(routed, Some(Hop::Tunnel { .. })) || self.shortcuts.find(source).is_some() {
+        if matches!(routed, Some(Hop::Tunnel { tunnel, .. }) if here(tunnel))
+            || self.shortcuts.find(source).is_some_and(|s| here(s.tunnel))
+        {
             return Err(ignored);
         }
-        // DMVPN-4.5-03: forwarding stops here.
+        // DMVPN-4.5-03: forwarding stops here, or does so in this NBMA network.
         let out_of = match cx.rib.lookup(destination).map(|found| found.hop) {
-            Some(Hop::Own | Hop::Attached | Hop::Beyond) => return Err(ignored),
-            Some(Hop::Tunnel { tunnel, .. }) => tunnel,
+            Some(Hop::Tunnel { tunnel, .. }) if here(tunnel) => tunnel,
+            Some(_) => return Err(ignored),
             None => received.tunnel,
         };
         self.wanted(now, cx, out_of, destination, out);

@@ -221,11 +221,12 @@ impl Nhrp {
     /// NHRP-3-02, DMVPN-4.5-01: the next hop of the best route is asked, or the preferred server if that is the very
     /// station that is asked for. Never the station itself, nor a group.
     fn whom_to_ask(&self, cx: &Context<'_>, tunnel: TunnelId, target: IpAddr) -> Option<NextHop> {
-        if let Some(Hop::Tunnel { tunnel, next_hop }) = cx.rib.lookup(target).map(|found| found.hop)
+        if let Some(Hop::Tunnel { tunnel: by, next_hop }) = cx.rib.lookup(target).map(|found| found.hop)
             && next_hop != target
-            && let Some(b) = self.cache.lookup(tunnel, next_hop).filter(|b| b.kind != BindingKind::Local)
+            && cx.same_network(tunnel, by)
+            && let Some(b) = self.cache.lookup(by, next_hop).filter(|b| b.kind != BindingKind::Local)
         {
-            return Some(NextHop { tunnel, nbma: b.nbma, protocol: Some(next_hop) });
+            return Some(NextHop { tunnel: by, nbma: b.nbma, protocol: Some(next_hop) });
         }
         self.registrations.preferred(tunnel).map(|via| NextHop { tunnel, nbma: via.nbma, protocol: None })
     }

@@ -28,7 +28,7 @@ pub(crate) enum Egress {
     Own,
     /// A network attached to it.
     Attached,
-    /// A router behind it.
+    /// A router behind it, or another NBMA network that it is in.
     Beyond,
 }
 
@@ -53,10 +53,23 @@ impl Nhrp {
         if let Some(b) = bound.filter(|b| route.is_none_or(|route| route.prefix_len < b.prefix_len)) {
             return Way::Through(NextHop { tunnel, nbma: b.nbma, protocol: Some(b.protocol) });
         }
-        let tunnel = match route.map(|route| route.hop) {
+        let here = cx.tunnel(tunnel);
+        let hop = route.map(|route| match route.hop {
+            Hop::Tunnel { next_hop, .. }
+                if next_hop == destination && here.is_some_and(|t| t.connects(destination, route.prefix_len)) =>
+            {
+                Hop::Tunnel { tunnel, next_hop }
+            }
+            hop => hop,
+        });
+        let tunnel = match hop {
             Some(Hop::Own) => return Way::Here(Egress::Own),
             Some(Hop::Attached) => return Way::Here(Egress::Attached),
             Some(Hop::Beyond) => return Way::Here(Egress::Beyond),
+            // NHRP-2.2-08: here ends the NBMA network that the message came by.
+            Some(Hop::Tunnel { tunnel: leaves, .. }) if !cx.same_network(tunnel, leaves) => {
+                return Way::Here(Egress::Beyond);
+            }
             Some(Hop::Tunnel { tunnel, next_hop }) => {
                 // Never back to the server that it came from.
                 let back = |kind, nbma| kind == BindingKind::Nhs && nbma == from;

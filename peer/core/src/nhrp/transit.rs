@@ -53,7 +53,7 @@ impl Nhrp {
     ) -> Result<(), Rejection> {
         let none = DropReason::UnknownTunnel;
         let came = cx.tunnel(received.tunnel).ok_or(none)?;
-        let goes = cx.tunnel(next.tunnel).filter(|tunnel| tunnel.nhrp.network_id.is_some()).ok_or(none)?;
+        let goes = cx.tunnel(next.tunnel).ok_or(none)?;
         // NHRP-5.1-07, NHRP-5.1-08.
         let Some(hops) = message.fixed.hop_count.checked_sub(1) else {
             let at = field::HOP_COUNT.start as u16;

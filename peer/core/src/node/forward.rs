@@ -205,11 +205,9 @@ impl Node {
     }
 
     /// A packet that leaves by the NBMA network that it came from could have gone there directly.
-    fn tell_of_shorter_way(&mut self, (came_in, previous_hop): End, leaves: TunnelId, packet: &[u8]) {
-        let network = |id: TunnelId| self.tunnel(id).and_then(|tunnel| tunnel.nhrp.network_id);
-        let told = self.tunnel(came_in).is_some_and(|tunnel| tunnel.nhrp.redirect);
-        if told && network(came_in).is_some() && network(came_in) == network(leaves) {
-            self.with_nhrp(|nhrp, now, cx, out| nhrp.hairpinned(now, cx, (came_in, previous_hop), leaves, packet, out));
+    fn tell_of_shorter_way(&mut self, came: End, leaves: TunnelId, packet: &[u8]) {
+        if self.tunnel(came.0).is_some_and(|tunnel| tunnel.nhrp.redirect) {
+            self.with_nhrp(|nhrp, now, cx, out| nhrp.hairpinned(now, cx, came, leaves, packet, out));
         }
     }
 
