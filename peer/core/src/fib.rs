@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! destination -> own? attached? -> shortcut -> route -> registered in a tunnel without a subnet -> nowhere
+//!                                  (the longer of both; of equal ones the shortcut)
 //!                                      |         |                   |
 //!                                      |    next hop -> binding in the tunnel's cache -> NBMA address
 //!                                      +-> NBMA address         or: the preferred next hop server
@@ -81,9 +82,9 @@ impl Fib<'_> {
             Some(Hop::Attached) => return Way::Host,
             _ => {}
         }
-        let shortcut = self.nhrp.shortcuts().lookup(destination);
-        if let Some((tunnel, via, nbma)) = shortcut.filter(|(t, _, nbma)| (*t, Some(*nbma)) != (here, from)) {
-            return Way::Shortcut { tunnel, via, nbma };
+        let shortcut = self.nhrp.shortcut_to(self.rib, destination);
+        if let Some(s) = shortcut.filter(|s| (s.tunnel, Some(s.nbma)) != (here, from)) {
+            return Way::Shortcut { tunnel: s.tunnel, via: s.via, nbma: s.nbma };
         }
         let (len, routed) = match found.map(|found| (found.prefix_len, found.hop)) {
             Some((len, Hop::Tunnel { next_hop, .. }))

@@ -367,8 +367,8 @@ fn phase_2_goes_by_the_hub_until_the_other_spoke_is_known() {
     assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, TWO)]));
 }
 
-#[test]
-fn phase_3_takes_the_shortcut_that_a_redirect_led_to() {
+/// A hub that redirects, and two spokes with 172.20.1.0/24 and 172.20.2.0/24 behind them.
+fn phase_3() -> World {
     let mut world = World::new(Duration::ZERO);
     let mut centre = with(hub(), |t| t.nhrp.redirect = true);
     for n in [1, 2] {
@@ -381,6 +381,12 @@ fn phase_3_takes_the_shortcut_that_a_redirect_led_to() {
         world.add(name, config);
     }
     world.run(secs(1));
+    world
+}
+
+#[test]
+fn phase_3_takes_the_shortcut_that_a_redirect_led_to() {
+    let mut world = phase_3();
     let packet = inner("172.20.1.9", "172.20.2.9", 9);
     assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, HUB), (HUB, TWO)]));
     world.run(secs(2));
@@ -390,18 +396,81 @@ fn phase_3_takes_the_shortcut_that_a_redirect_led_to() {
 }
 
 #[test]
-fn what_can_not_go_on_waits_for_its_next_hop_and_is_sent_or_given_up() {
+fn the_longest_of_shortcuts_and_routes_leads() {
+    let mut world = phase_3();
+    travel(&mut world, "spoke1", &inner("172.20.1.9", "172.20.2.9", 9));
+    world.run(secs(2));
+    let to = |world: &mut World, dst| travel(world, "spoke1", &inner("172.20.1.9", dst, 9))[0].1;
+    assert_eq!((to(&mut world, "172.20.2.9"), to(&mut world, "172.20.2.200")), (ip(TWO), ip(TWO)));
+    let order = |world: &mut World, command| world.act("spoke1", |node, now| node.command(now, command));
+    // Longer than the shortcut 172.20.2.0/24, and beside its target.
+    order(&mut world, Command::AddRoute(through("172.20.2.192", 26, "10.0.0.1")));
+    assert_eq!((to(&mut world, "172.20.2.9"), to(&mut world, "172.20.2.200")), (ip(TWO), ip(HUB)));
+    // It was redirected, and is a shortcut of its own soon.
+    world.run(secs(3));
+    assert_eq!(to(&mut world, "172.20.2.200"), ip(TWO));
+    let prefixes: Vec<u8> = world.nodes["spoke1"].view().shortcuts.iter().map(|s| s.prefix_len).collect();
+    assert_eq!(prefixes, [24, 26]);
+}
+
+#[test]
+fn only_where_a_packet_enters_the_network_something_is_asked() {
+    // NHRP-6.4-01: spoke 1 is on the way of a packet of the hub's to a station that nobody knows.
     let mut world = hub_with_two(|_| {});
-    world.open = false;
-    let from_hub = |world: &mut World, dst: &str| {
-        let now = world.now.as_nanos() / 1_000_000_000;
-        world.act("spoke1", |node, _| underlay(node, now, HUB, &inner("10.0.0.1", dst, 9)).0)
-    };
-    // The only server is where it came from.
-    for _ in 0..8 {
-        assert_eq!(from_hub(&mut world, "10.0.0.12"), Verdict::Held);
+    let before = world.seen.len();
+    let packet = inner("10.0.0.1", "10.0.0.12", 9);
+    let (verdict, sent) = world.act("spoke1", |node, _| underlay(node, 1, HUB, &packet));
+    assert_eq!((verdict, sent), (Verdict::Dropped(DropReason::NoAdjacency), vec![]));
+    assert_eq!(world.seen.len(), before);
+    // The control: one of its own.
+    travel(&mut world, "spoke1", &inner("10.0.0.11", "10.0.0.12", 9));
+    assert_eq!(world.seen.len(), before + 1);
+    // Nor does a packet that passes keep alive what was found out; one of the station's own does.
+    world.run(secs(7200 - 30));
+    let before = world.seen.len();
+    let (_, sent) = world.act("spoke1", |node, now| underlay(node, now.as_nanos() / 1_000_000_000, HUB, &packet));
+    assert_eq!((sent.len(), world.seen.len()), (1, before));
+    travel(&mut world, "spoke1", &inner("10.0.0.11", "10.0.0.12", 9));
+    assert_eq!(world.seen.len(), before + 1);
+}
+
+#[test]
+fn a_cached_next_hop_of_a_route_is_asked_for_again_while_it_is_used() {
+    let mut world = hub_with_two(|_| {});
+    let route = through("172.20.2.0", 24, "10.0.0.12");
+    world.act("spoke1", |node, now| node.command(now, Command::AddRoute(route)));
+    let packet = inner("172.20.1.9", "172.20.2.9", 9);
+    travel(&mut world, "spoke1", &packet);
+    for _ in 0..3 {
+        world.run(world.now + Duration::from_secs(7200 - 30));
+        assert_eq!(travel(&mut world, "spoke1", &packet), hops(&[(ONE, TWO)]));
     }
-    assert_eq!(from_hub(&mut world, "10.0.0.12"), Verdict::Dropped(DropReason::HeldFull));
+}
+
+#[test]
+fn what_can_not_go_on_waits_for_its_next_hop_and_is_sent_or_given_up() {
+    // A route to a router of the tunnel that a second router of it knows: there is no server to go by meanwhile.
+    let mut config = with(spoke(1), |t| {
+        t.nhrp.maps.push(Map { protocol: ip("10.0.0.1"), nbma: ip(HUB) });
+        t.nhrp.nhs.clear();
+    });
+    for (behind, router) in [("172.20.0.0", "10.0.0.12"), ("172.21.0.0", "10.0.0.98"), ("172.22.0.0", "10.0.0.99")] {
+        config.routes.extend([through(behind, 16, router), through(router, 32, "10.0.0.1")]);
+    }
+    let mut world = World::new(Duration::ZERO);
+    world.add("hub", hub());
+    world.add("spoke2", spoke(2));
+    world.add("spoke1", config);
+    world.run(secs(1));
+    world.open = false;
+    let from_host = |world: &mut World, dst: &str| {
+        let now = world.now.as_nanos() / 1_000_000_000;
+        world.act("spoke1", |node, _| overlay(node, now, &inner("10.0.0.11", dst, 9)).0)
+    };
+    for _ in 0..8 {
+        assert_eq!(from_host(&mut world, "172.20.2.9"), Verdict::Held);
+    }
+    assert_eq!(from_host(&mut world, "172.20.2.9"), Verdict::Dropped(DropReason::HeldFull));
     assert_eq!(world.node("spoke1").poll_timeout().map(|(at, _)| at > secs(1)), Some(true));
     world.run(secs(2));
     world.open = true;
@@ -409,14 +478,14 @@ fn what_can_not_go_on_waits_for_its_next_hop_and_is_sent_or_given_up() {
     world.run(secs(20));
     let data = world.seen[before..].iter().filter(|seen| seen.packet.payload[2..4] == [8, 0]);
     let sent: Vec<_> = data.map(|seen| (seen.packet.dst, inside(&seen.packet))).collect();
-    assert_eq!(sent, vec![(ip(TWO), inner("10.0.0.1", "10.0.0.12", 8)); 8]);
+    assert_eq!(sent, vec![(ip(TWO), inner("10.0.0.11", "172.20.2.9", 9)); 8]);
 
     // A station that nobody knows: given up when the server says so, or after half a minute.
     let given_up = |world: &World| world.nodes["spoke1"].stats().drops(DropReason::NotFoundOut);
-    assert_eq!(from_hub(&mut world, "10.0.0.99"), Verdict::Held);
+    assert_eq!(from_host(&mut world, "172.22.0.1"), Verdict::Held);
     world.run(secs(21));
     assert_eq!(given_up(&world), 1);
-    assert_eq!(from_hub(&mut world, "10.0.0.98"), Verdict::Held);
+    assert_eq!(from_host(&mut world, "172.21.0.1"), Verdict::Held);
     world.open = false;
     world.run(secs(50));
     assert_eq!(given_up(&world), 1);

@@ -9,10 +9,17 @@ use super::shortcut::Shortcut;
 use super::{Context, Effect, Nhrp};
 use crate::config::{host_len, in_prefix};
 use crate::ids::TunnelId;
-use crate::rib::Hop;
+use crate::rib::{Hop, Rib};
 use crate::time::Instant;
 
 impl Nhrp {
+    /// The shortcut that traffic to `destination` takes: the longest prefix wins, and of a shortcut and a route to the same
+    /// prefix the shortcut.
+    pub fn shortcut_to(&self, rib: &Rib, destination: IpAddr) -> Option<&Shortcut> {
+        let routed = rib.lookup(destination);
+        self.shortcuts.find(destination).filter(|s| routed.is_none_or(|route| s.prefix_len >= route.prefix_len))
+    }
+
     /// Somebody wants a direct way to `target`: an on-tunnel next hop without a binding, or what a redirect named. Starts
     /// at most one resolution. Says whether one is under way, so that a packet without any routed path can wait for it.
     pub fn wanted(
@@ -25,25 +32,26 @@ impl Nhrp {
     ) -> bool {
         // A direct way that is known is not asked for again.
         let direct = |b: &Binding| b.prefix_len == host_len(target);
-        if self.shortcuts.find(target).is_some() || self.cache.lookup(tunnel, target).is_some_and(direct) {
+        if self.shortcut_to(cx.rib, target).is_some() || self.cache.lookup(tunnel, target).is_some_and(direct) {
             return false;
         }
         self.ask(now, cx, tunnel, target, out)
     }
 
-    /// A data packet to `destination` took a shortcut or a cached binding: one that is near its end is asked for again.
+    /// A data packet took the shortcut to its destination, or the cached binding of its next hop: one that is near its end
+    /// is asked for again.
     pub fn used(
         &mut self,
         now: Instant,
         cx: &mut Context<'_>,
         tunnel: TunnelId,
-        destination: IpAddr,
+        reached: IpAddr,
         out: &mut Vec<Effect>,
     ) {
-        let shortcut = self.shortcuts.used(now, destination);
+        let shortcut = self.shortcuts.used(now, reached);
         let shortcut = shortcut.map(|s| (s.tunnel, s.target, s.expires, s.holding_time));
         let cached = || {
-            let binding = self.cache.lookup(tunnel, destination).filter(|b| b.kind == BindingKind::Cached)?;
+            let binding = self.cache.lookup(tunnel, reached).filter(|b| b.kind == BindingKind::Cached)?;
             Some((tunnel, binding.protocol, binding.expires?, binding.holding_time))
         };
         let Some((tunnel, target, expires, holding_time)) = shortcut.or_else(cached) else { return };

@@ -65,14 +65,9 @@ impl Shortcuts {
         Self { entries: BTreeMap::new(), lengths: BTreeMap::new(), timers: TimerQueue::new(), limit }
     }
 
-    /// The tunnel, next hop and NBMA address of the shortcut with the longest prefix that covers `destination`.
+    /// The shortcut with the longest prefix that covers `destination`.
     ///
     /// Call [`handle_timeout`](Self::handle_timeout) first: a shortcut whose time has come is still in here until then.
-    pub fn lookup(&self, destination: IpAddr) -> Option<(TunnelId, IpAddr, IpAddr)> {
-        self.find(destination).map(|s| (s.tunnel, s.via, s.nbma))
-    }
-
-    /// The shortcut with the longest prefix that covers `destination`.
     pub fn find(&self, destination: IpAddr) -> Option<&Shortcut> {
         let host = host_len(destination);
         let lengths = self.lengths.range((host, 0)..=(host, host)).rev();
@@ -243,7 +238,7 @@ mod tests {
     #[test]
     fn the_longest_prefix_leads_until_its_time_is_over() {
         let mut table = table();
-        let via = |table: &Shortcuts, to: &str| table.lookup(ip(to)).map(|(_, via, _)| via);
+        let via = |table: &Shortcuts, to: &str| table.find(ip(to)).map(|s| s.via);
         assert_eq!(via(&table, "172.20.5.9"), Some(ip("10.0.0.3")));
         assert_eq!(via(&table, "172.20.5.8"), Some(ip("10.0.0.2")));
         assert_eq!(via(&table, "172.21.0.0"), None);

@@ -10,7 +10,7 @@ use dmvpn_wire::code::EtherType;
 
 use super::Node;
 use crate::buf::{PacketBuf, TxBatch};
-use crate::config::{GreMode, Multicast, Tunnel, last_of};
+use crate::config::{GreMode, Multicast, Tunnel, last_of, same_network};
 use crate::fib::{Adjacency, Fib, Way};
 use crate::gre::Gre;
 use crate::held::NextHop;
@@ -33,8 +33,8 @@ enum Search {
         nbma: IpAddr,
         /// Whether it is the destination itself that is there.
         direct: bool,
-        /// Whether that was found out by asking.
-        learned: bool,
+        /// Whose place was found out by asking: the destination's, or the next hop's.
+        learned: Option<IpAddr>,
     },
     /// The next hop turned out to be this node.
     Here,
@@ -103,6 +103,7 @@ impl Node {
                 }
                 inner::decrement(&mut packet, &inner);
                 self.stats.forwarded += 1;
+                let learned = learned.filter(|_| self.enters(Some(end.0), tunnel));
                 Ok(self.send(tunnel, nbma, learned, inner, packet, batch))
             }
             Search::Wait(next_hop) => {
@@ -128,7 +129,7 @@ impl Node {
             return Err(DropReason::OwnAddress);
         }
         if let GreMode::PointToPoint { remote } = tunnel.mode {
-            return Ok(self.send(id, remote, false, inner, packet, batch));
+            return Ok(self.send(id, remote, None, inner, packet, batch));
         }
         if inner.dst.is_multicast() || self.is_broadcast(id, inner.dst) {
             return self.multicast(id, inner, &packet, batch);
@@ -146,8 +147,8 @@ impl Node {
         }
     }
 
-    /// Follows a way to an NBMA address. A next hop that nobody knows is asked for; meanwhile packets go by the tunnel's
-    /// next hop server, unless that is `from`, where the packet came from.
+    /// Follows a way to an NBMA address. A next hop that nobody knows is asked for where the packet enters its network;
+    /// meanwhile packets go by the tunnel's next hop server, unless that is `from`, where the packet came from.
     fn search(
         &mut self,
         here: TunnelId,
@@ -157,7 +158,7 @@ impl Node {
     ) -> Result<Search, DropReason> {
         let (tunnel, next_hop, on_tunnel) = match way {
             Way::Shortcut { tunnel, via, nbma } => {
-                let found = Search::Found { tunnel, nbma, direct: via == destination, learned: true };
+                let found = Search::Found { tunnel, nbma, direct: via == destination, learned: Some(destination) };
                 return if self.is_up(tunnel) { Ok(found) } else { Err(DropReason::TunnelDown) };
             }
             Way::Tunnel { tunnel, next_hop } => (tunnel, next_hop, true),
@@ -170,31 +171,40 @@ impl Node {
         }
         match self.fib().adjacency(tunnel, next_hop) {
             Adjacency::Complete { nbma, cached } => {
-                return Ok(Search::Found { tunnel, nbma, direct: next_hop == destination, learned: cached });
+                let learned = cached.then_some(next_hop);
+                return Ok(Search::Found { tunnel, nbma, direct: next_hop == destination, learned });
             }
             Adjacency::Receive => return Ok(Search::Here),
             Adjacency::Incomplete => {}
         }
-        let asked = on_tunnel && self.with_nhrp(|nhrp, now, cx, out| nhrp.wanted(now, cx, tunnel, next_hop, out));
+        let asks = on_tunnel && self.enters(from.map(|_| here), tunnel);
+        let asked = asks && self.with_nhrp(|nhrp, now, cx, out| nhrp.wanted(now, cx, tunnel, next_hop, out));
         let server = self.nhrp.registrations().preferred(tunnel).map(|via| via.nbma);
         match server.filter(|nbma| (tunnel, Some(*nbma)) != (here, from)) {
-            Some(nbma) => Ok(Search::Found { tunnel, nbma, direct: false, learned: false }),
+            Some(nbma) => Ok(Search::Found { tunnel, nbma, direct: false, learned: None }),
             None if asked => Ok(Search::Wait((tunnel, next_hop))),
             None => Err(DropReason::NoAdjacency),
         }
     }
 
+    /// Whether a packet that came from a tunnel, or from the host, enters the NBMA network of the tunnel that it leaves by.
+    /// NHRP-6.4-01: only then something may be asked for it, or every router on its way would ask the same.
+    fn enters(&self, came: Option<TunnelId>, leaves: TunnelId) -> bool {
+        came.is_none_or(|came| !same_network(&self.config.tunnels, came, leaves))
+    }
+
+    /// Sends a packet to an NBMA address; `learned` was found out by asking, and is asked for again while packets need it.
     fn send(
         &mut self,
         id: TunnelId,
         nbma: IpAddr,
-        learned: bool,
+        learned: Option<IpAddr>,
         inner: Inner,
         packet: PacketBuf,
         batch: &mut TxBatch,
     ) -> Verdict {
-        if learned {
-            self.with_nhrp(|nhrp, now, cx, out| nhrp.used(now, cx, id, inner.dst, out));
+        if let Some(reached) = learned {
+            self.with_nhrp(|nhrp, now, cx, out| nhrp.used(now, cx, id, reached, out));
         }
         // The id came out of the tables.
         if let Some(tunnel) = self.config.tunnels.get(usize::from(id.0)) {

@@ -137,7 +137,8 @@ fn on_link(cx: &Context<'_>, learned: &Learned) -> bool {
 
 /// The prefix that an entry stands for, counted from the address that was asked for (NHRP-5.2.2-14): 0, 255 and what is
 /// wider than an address are the host (NHRP-5.2.0.1-09, NHRP-5.2.0.1-10). One that holds addresses of our own, networks
-/// of our own or our servers is only believed for the host, and one that is too short not at all.
+/// of our own or our servers is only believed for the host, and one that is too short not at all. It shortens the route
+/// that traffic takes now, so it is no wider than that: a longer route stands before it.
 fn taken(cx: &Context<'_>, cie: &Cie, target: IpAddr, via: IpAddr) -> Option<(IpAddr, u8)> {
     let host = host_len(target);
     if cie.prefix_len == 0 || cie.prefix_len >= host || target == via {
@@ -154,5 +155,6 @@ fn taken(cx: &Context<'_>, cie: &Cie, target: IpAddr, via: IpAddr) -> Option<(Ip
     if own || cx.rib.attaches_within(target, len) {
         return Some((target, host));
     }
+    let len = cx.rib.lookup(target).map_or(len, |route| len.max(route.prefix_len));
     Some((masked(target, len), len))
 }
