@@ -121,6 +121,7 @@ fn limits(written: &document::Limits) -> Limits {
         written.as_ref().map_or(default, |written| usize::try_from(written.value).unwrap_or(usize::MAX))
     };
     limits.bindings = count(&written.bindings, limits.bindings);
+    limits.bindings_per_peer = count(&written.bindings_per_peer, limits.bindings_per_peer);
     limits.entries_per_request = count(&written.entries_per_request, limits.entries_per_request);
     set(&mut limits.errors_per_second, &written.errors_per_second);
     limits.routes = count(&written.routes, limits.routes);

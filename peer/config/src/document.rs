@@ -198,6 +198,8 @@ pub struct Map {
 pub struct Limits {
     /// Learned bindings.
     pub bindings: Option<Located<u32>>,
+    /// Learned bindings of one station.
+    pub bindings_per_peer: Option<Located<u32>>,
     /// Client information entries handled per registration.
     pub entries_per_request: Option<Located<u32>>,
     /// Error Indications sent per second.

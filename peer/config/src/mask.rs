@@ -31,6 +31,7 @@ const HARMLESS: &[&str] = &[
     "priority",
     "limits",
     "bindings",
+    "bindings_per_peer",
     "entries_per_request",
     "errors_per_second",
     "first_request_id",

@@ -279,6 +279,8 @@ struct RawLimits {
     #[serde(default, deserialize_with = "present")]
     bindings: Option<Value<u32>>,
     #[serde(default, deserialize_with = "present")]
+    bindings_per_peer: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
     entries_per_request: Option<Value<u32>>,
     #[serde(default, deserialize_with = "present")]
     errors_per_second: Option<Value<u32>>,
@@ -404,6 +406,7 @@ impl From<RawLimits> for Limits {
     fn from(raw: RawLimits) -> Self {
         Self {
             bindings: place(raw.bindings),
+            bindings_per_peer: place(raw.bindings_per_peer),
             entries_per_request: place(raw.entries_per_request),
             errors_per_second: place(raw.errors_per_second),
             routes: place(raw.routes),

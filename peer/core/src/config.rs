@@ -296,6 +296,8 @@ impl Default for Backoff {
 pub struct Limits {
     /// Bindings learned from registrations, over all tunnels; beyond that a registration gets code 5.
     pub bindings: usize,
+    /// Of these, registered by one station (outer source address); what is above it gets code 5.
+    pub bindings_per_peer: usize,
     /// Client information entries handled in one registration; the others get code 5.
     pub entries_per_request: usize,
     /// Error Indications sent per second, over all tunnels.
@@ -332,6 +334,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bindings: 100_000,
+            bindings_per_peer: 4096,
             entries_per_request: 64,
             errors_per_second: 100,
             outputs: 65_536,
@@ -423,6 +426,11 @@ pub(crate) fn last_of(address: IpAddr, len: u8) -> IpAddr {
         }
     }
 }
+
+/// No address sorts before it: the lower end of a range in a sorted table.
+pub(crate) const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+/// No address sorts behind it: the upper end of a range in a sorted table.
+pub(crate) const HIGHEST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
 
 /// Whether the first `len` bits of both addresses agree.
 pub(crate) fn in_prefix(address: IpAddr, net: IpAddr, len: u8) -> bool {

@@ -63,6 +63,51 @@ fn every_one_of_ten_thousand_bindings_ends_at_its_own_nanosecond() {
     hub.invariants().unwrap();
 }
 
+/// A registration of 64 addresses, from number `first` on, without U.
+fn sixty_four(id: u32, nbma: &str, first: u32) -> dmvpn_wire::nhrp::Message {
+    use dmvpn_wire::nhrp::{Cie, Flags};
+    edit(request(id, nbma, "10.0.0.9"), |m| {
+        m.flags = Flags::CISCO_NAT;
+        let entry = |n| Cie { proto: address(first + n).into(), prefix_len: 32, holding_time: 600, ..Cie::default() };
+        m.cies = (0..64).map(entry).collect();
+    })
+}
+
+#[test]
+fn one_station_that_registers_a_million_addresses_gets_its_share_and_no_more() {
+    const MILLION: u32 = 1 << 20;
+    let limits = Limits { messages_per_second_per_peer: MILLION, ..Limits::default() };
+    let mut hub = wide_hub(limits);
+    let mut registers = |nbma: &str, message: &dmvpn_wire::nhrp::Message| -> usize {
+        let outer = Underlay { src: ip(nbma), dst: ip("192.0.2.1"), protocol: 47, ttl: 255 };
+        let verdict = hub.underlay(secs(1), outer, in_gre(message).into(), &mut TxBatch::new());
+        assert_eq!(verdict, Verdict::Consumed);
+        let mut accepted = None;
+        while let Some(output) = hub.poll_output() {
+            if let Output::Transmit(packet) = output {
+                let reply = common::message(&packet.payload);
+                let codes = reply.mandatory().unwrap().cies.iter().map(|cie| cie.code.0).collect::<Vec<_>>();
+                assert!(codes.iter().all(|code| [0, 5].contains(code)));
+                accepted = Some(codes.into_iter().filter(|code| *code == 0).count());
+            }
+        }
+        accepted.unwrap()
+    };
+    let flood: usize = (0..MILLION / 64).map(|n| registers("192.0.2.9", &sixty_four(n, "192.0.2.9", 64 * n))).sum();
+    assert_eq!(flood, limits.bindings_per_peer);
+    // What it has it may refresh; another one is served as if nothing had been, and takes an address over.
+    assert_eq!(registers("192.0.2.9", &sixty_four(1, "192.0.2.9", 64)), 64);
+    assert_eq!(registers("192.0.2.8", &sixty_four(1, "192.0.2.8", MILLION)), 64);
+    assert_eq!(registers("192.0.2.8", &sixty_four(2, "192.0.2.8", 0)), 64);
+    // Which gives the first one room again.
+    assert_eq!(registers("192.0.2.9", &sixty_four(2, "192.0.2.9", 2 * MILLION)), 64);
+    assert_eq!(registers("192.0.2.9", &sixty_four(3, "192.0.2.9", 3 * MILLION)), 0);
+    hub.invariants().unwrap();
+    assert_eq!(hub.view().bindings.len(), 1 + limits.bindings_per_peer + 128);
+    let refused = u64::from(MILLION) - limits.bindings_per_peer as u64 + 64;
+    assert_eq!(hub.stats().entries_refused_for_resources, refused);
+}
+
 #[test]
 fn packets_to_everywhere_leave_nothing_behind() {
     let limits = Limits { routes: 20_000, outputs: 1000, held_packets: 10, ..Limits::default() };

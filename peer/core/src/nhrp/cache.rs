@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dmvpn_wire::code::CieCode;
 
-use crate::config::{host_len, last_of, masked};
+use crate::config::{HIGHEST, LOWEST, Limits, host_len, last_of, masked};
 use crate::ids::TunnelId;
 use crate::time::{Instant, TimerQueue};
 use crate::trace::Event;
@@ -21,9 +21,6 @@ use crate::trace::Event;
 pub use binding::{Binding, BindingKind, Learned, Registered, Registration};
 
 type Key = (TunnelId, IpAddr, u8, IpAddr);
-
-const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-const HIGHEST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
 
 /// Bindings of all tunnels.
 #[derive(Clone, Debug)]
@@ -36,22 +33,27 @@ pub struct Cache {
     timers: TimerQueue<Key>,
     dynamic: usize,
     dynamic_limit: usize,
+    /// How many registered bindings came from which NBMA address: nobody takes the room of all.
+    registered_by: BTreeMap<IpAddr, usize>,
+    share: usize,
     cached: usize,
     cached_limit: usize,
 }
 
 impl Cache {
-    /// An empty cache for at most `dynamic` registered bindings and `cached` ones that were found out.
-    pub fn new(dynamic: usize, cached: usize) -> Self {
+    /// An empty cache with room for what the limits allow.
+    pub fn new(limits: &Limits) -> Self {
         Self {
             bindings: BTreeMap::new(),
             lengths: BTreeMap::new(),
             adjacencies: BTreeMap::new(),
             timers: TimerQueue::new(),
             dynamic: 0,
-            dynamic_limit: dynamic,
+            dynamic_limit: limits.bindings,
+            registered_by: BTreeMap::new(),
+            share: limits.bindings_per_peer,
             cached: 0,
-            cached_limit: cached,
+            cached_limit: limits.cached,
         }
     }
 
@@ -120,7 +122,12 @@ impl Cache {
             }
         }
         // NHRP-5.2.3-20: no room is answered with code 5, and nobody else suffers.
-        if own.is_none() && replaced.is_empty() && self.dynamic >= self.dynamic_limit {
+        let full = own.is_none() && replaced.is_empty() && self.dynamic >= self.dynamic_limit;
+        // What the station has here already counts once; what it takes over from another one counts from now on.
+        let had = own.as_ref().is_some_and(|old| old.learned_from == r.from)
+            || replaced.iter().any(|key| self.bindings.get(key).is_some_and(|old| old.learned_from == r.from));
+        let shared_out = !had && self.registered_by.get(&r.from).is_some_and(|count| *count >= self.share);
+        if full || shared_out {
             return Err(CieCode::INSUFFICIENT_RESOURCES);
         }
         // What was only found out about this way is known better now.
@@ -381,6 +388,11 @@ impl Cache {
             }
         }
         let leading = self.bindings.values().filter(|b| b.kind != BindingKind::Local).count();
+        if self.registered_by.values().sum::<usize>() != dynamic
+            || self.registered_by.values().any(|count| *count > self.share)
+        {
+            return Err("shares of registered bindings are miscounted".into());
+        }
         if self.lengths.values().sum::<usize>() != self.bindings.len()
             || self.adjacencies.values().sum::<usize>() != leading
         {
@@ -395,7 +407,10 @@ impl Cache {
         if let Some(expires) = binding.expires {
             self.timers.set(key, expires);
         }
-        self.dynamic += usize::from(binding.kind == BindingKind::Dynamic);
+        if binding.kind == BindingKind::Dynamic {
+            self.dynamic += 1;
+            *self.registered_by.entry(binding.learned_from).or_default() += 1;
+        }
         self.cached += usize::from(binding.kind == BindingKind::Cached);
         *self.lengths.entry((binding.tunnel, binding.prefix_len)).or_default() += 1;
         if binding.kind != BindingKind::Local {
@@ -422,7 +437,6 @@ impl Cache {
     fn take(&mut self, key: Key) -> Option<Binding> {
         let binding = self.bindings.remove(&key)?;
         self.timers.cancel(key);
-        self.dynamic -= usize::from(binding.kind == BindingKind::Dynamic);
         self.cached -= usize::from(binding.kind == BindingKind::Cached);
         let less = |count: Option<&mut usize>| {
             count.is_some_and(|count| {
@@ -430,6 +444,12 @@ impl Cache {
                 *count == 0
             })
         };
+        if binding.kind == BindingKind::Dynamic {
+            self.dynamic -= 1;
+            if less(self.registered_by.get_mut(&binding.learned_from)) {
+                self.registered_by.remove(&binding.learned_from);
+            }
+        }
         let length = (binding.tunnel, binding.prefix_len);
         if less(self.lengths.get_mut(&length)) {
             self.lengths.remove(&length);

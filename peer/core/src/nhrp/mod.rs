@@ -156,7 +156,7 @@ pub struct Nhrp {
 impl Nhrp {
     /// Own and configured bindings; registrations are started by [`Self::link_up`].
     pub fn new(config: &Config, now: Instant, out: &mut Vec<Effect>) -> Self {
-        let mut cache = Cache::new(config.limits.bindings, config.limits.cached);
+        let mut cache = Cache::new(&config.limits);
         let mut events = Vec::new();
         for (id, tunnel) in config.tunnels.iter().enumerate() {
             let id = TunnelId(u16::try_from(id).unwrap_or(u16::MAX));

@@ -1,19 +1,15 @@
 //! Who was told what, for how long: whoever was given a binding is told when it is no longer true
 //! (RFC 2332 §5.2.5, §6.2.1; NHRP-6.2.1-04, CISCO-REQID-01).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use std::collections::BTreeMap;
-
-use crate::config::{last_of, masked};
+use crate::config::{HIGHEST, LOWEST, last_of, masked};
 use crate::ids::TunnelId;
 use crate::time::{Instant, TimerQueue};
 
 /// Tunnel, prefix and length of what was told, and the protocol address of who was told.
 pub(crate) type Key = (TunnelId, IpAddr, u8, IpAddr);
-
-const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-const HIGHEST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
 
 /// What stands behind an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ fn registration(protocol: &str, prefix_len: u8, nbma: &str) -> Registration {
 }
 
 fn filled(registrations: &[Registration]) -> Cache {
-    let mut cache = Cache::new(100, 100);
+    let mut cache = Cache::new(&Limits { bindings: 100, cached: 100, ..Limits::default() });
     for registration in registrations {
         cache.register(Instant::ZERO, registration, &mut Vec::new()).unwrap();
     }
@@ -88,7 +88,7 @@ fn a_unique_station_is_both_of_its_addresses() {
 
 #[test]
 fn what_is_configured_stands_above_registrations() {
-    let mut cache = Cache::new(100, 100);
+    let mut cache = Cache::new(&Limits { bindings: 100, cached: 100, ..Limits::default() });
     for (kind, protocol) in
         [(BindingKind::Local, "10.0.0.1"), (BindingKind::Static, "10.0.0.2"), (BindingKind::Nhs, "10.0.0.3")]
     {
