@@ -432,6 +432,11 @@ pub(crate) const LOWEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 /// No address sorts behind it: the upper end of a range in a sorted table.
 pub(crate) const HIGHEST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::from_bits(u128::MAX));
 
+/// The prefix of all addresses in the family of `address`.
+pub(crate) fn everything(address: IpAddr) -> (IpAddr, u8) {
+    (masked(address, 0), 0)
+}
+
 /// Whether the first `len` bits of both addresses agree.
 pub(crate) fn in_prefix(address: IpAddr, net: IpAddr, len: u8) -> bool {
     host_len(address) == host_len(net) && masked(address, len) == masked(net, len)

@@ -88,6 +88,14 @@ pub enum LinkEvent {
         /// The tunnel.
         tunnel: TunnelId,
     },
+    /// A peer does not answer any more, as dead peer detection or an ICMP error of the underlay says: what was found out
+    /// about it is forgotten, and traffic is back on the routed path (RFC 2332 §6.2.2).
+    AdjacencyLost {
+        /// The tunnel.
+        tunnel: TunnelId,
+        /// NBMA address of the peer.
+        nbma: IpAddr,
+    },
 }
 
 /// A question or an order from an operator.

@@ -207,8 +207,10 @@ impl Node {
     /// Follows a change of the underlay.
     pub fn link(&mut self, now: Instant, event: LinkEvent) {
         self.handle_timeout(now);
-        let (LinkEvent::NbmaChanged { tunnel: id, .. } | LinkEvent::Up { tunnel: id } | LinkEvent::Down { tunnel: id }) =
-            event;
+        let (LinkEvent::NbmaChanged { tunnel: id, .. }
+        | LinkEvent::Up { tunnel: id }
+        | LinkEvent::Down { tunnel: id }
+        | LinkEvent::AdjacencyLost { tunnel: id, .. }) = event;
         let at = usize::from(id.0);
         if self.stopped || at >= self.config.tunnels.len() {
             self.emit(Event::LinkEventIgnored { tunnel: id });
@@ -228,6 +230,9 @@ impl Node {
                 self.nhrp.link_down(id);
             }
             LinkEvent::NbmaChanged { nbma, .. } => self.change_nbma(id, nbma),
+            LinkEvent::AdjacencyLost { nbma, .. } => {
+                self.with_nhrp(|nhrp, now, cx, out| nhrp.adjacency_lost(now, cx, id, nbma, out));
+            }
             LinkEvent::Up { .. } | LinkEvent::Down { .. } => {}
         }
         self.handle_timeout(self.now);

@@ -10,7 +10,7 @@ use common::*;
 use dmvpn_core::config::{Config, Limits, Profile, Secret};
 use dmvpn_core::nhrp::cache::BindingKind;
 use dmvpn_core::nhrp::shortcut::Shortcut;
-use dmvpn_core::{Command, DropReason, Event, PacketBuf, TxBatch, Verdict};
+use dmvpn_core::{Command, DropReason, Event, LinkEvent, PacketBuf, TxBatch, Verdict};
 use dmvpn_wire::nhrp::{
     Body, Cie, CieCode, Cies, ErrorCode, ErrorIndication, Extension, ExtensionValue, Flags, Message, TrafficCode,
     TrafficIndication,
@@ -364,4 +364,31 @@ fn an_operator_forgets_what_was_found_out() {
     world.act("spoke", |node, now| node.command(now, Command::ClearNhrp { protocol: None }));
     assert!(shortcuts(&mut world).is_empty() && kind(&mut world, "10.0.0.12").is_none());
     assert_eq!(way(&mut world, "172.20.2.9"), HUB);
+}
+
+#[test]
+fn what_leads_to_a_peer_that_is_lost_goes_at_once_and_is_asked_for_with_authority() {
+    let profile = |t: &mut dmvpn_core::config::Tunnel| t.nhrp.profile = Profile::Rfc2332;
+    let mut world = world(with(spoke(1), profile));
+    let before = asked(&mut world, "172.20.2.9");
+    assert!(!before.mandatory().unwrap().flags.contains(Flags::RESOLUTION_AUTHORITATIVE));
+    world.tell("spoke", B, &answer(&before, 0x6000, B, "10.0.0.12", 24, 600));
+    let other = asked(&mut world, "172.20.3.9");
+    world.tell("spoke", "192.0.2.13", &answer(&other, 0x6000, "192.0.2.13", "10.0.0.13", 24, 600));
+    assert_eq!(way(&mut world, "172.20.2.9"), B);
+    let lost = |world: &mut World, nbma: &str| {
+        world.link("spoke", LinkEvent::AdjacencyLost { tunnel: TUN, nbma: ip(nbma) });
+    };
+    // Nobody, and the server: nothing was found out about either.
+    lost(&mut world, "192.0.2.99");
+    lost(&mut world, HUB);
+    assert_eq!((way(&mut world, "172.20.2.9"), shortcuts(&mut world).len()), (B.into(), 2));
+    // NHRP-6.2.2-01.
+    lost(&mut world, B);
+    assert_eq!((way(&mut world, "172.20.2.9"), kind(&mut world, "10.0.0.12")), (HUB.into(), None));
+    assert_eq!((way(&mut world, "172.20.3.9"), shortcuts(&mut world).len()), ("192.0.2.13".into(), 1));
+    let gone = Event::AdjacencyGone { tunnel: TUN, nbma: ip(B) };
+    assert_eq!(world.events_of("spoke").iter().filter(|event| **event == gone).count(), 1);
+    let again = asked(&mut world, "172.20.2.9");
+    assert!(again.mandatory().unwrap().flags.contains(Flags::RESOLUTION_AUTHORITATIVE));
 }

@@ -7,7 +7,7 @@ use super::cache::{Binding, BindingKind};
 use super::requester::{Key, Source, Told};
 use super::shortcut::Shortcut;
 use super::{Context, Effect, Nhrp};
-use crate::config::{host_len, in_prefix};
+use crate::config::{everything, host_len, in_prefix};
 use crate::ids::TunnelId;
 use crate::rib::{Hop, Rib};
 use crate::time::Instant;
@@ -77,6 +77,29 @@ impl Nhrp {
         if cx.same_network(came_in, leaves) {
             self.indicate(now, cx, came_in, previous_hop, packet, out);
         }
+    }
+
+    /// A peer does not answer any more: what was found out and leads to it goes at once, and is asked for again with
+    /// authority (NHRP-6.2.2-01). What is registered or configured stays: the stations behind it may be back.
+    pub fn adjacency_lost(
+        &mut self,
+        now: Instant,
+        cx: &Context<'_>,
+        id: TunnelId,
+        nbma: IpAddr,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(tunnel) = cx.tunnel(id) else { return };
+        let leads_there = |s: &&Shortcut| (s.tunnel, s.nbma) == (id, nbma);
+        let targets: Vec<IpAddr> = self.shortcuts.view().filter(leads_there).map(|s| s.target).collect();
+        let mut events = Vec::new();
+        self.shortcuts.remove_if(|s| leads_there(&s), &mut events);
+        let cached = |b: &Binding| (b.kind, b.nbma) == (BindingKind::Cached, nbma);
+        let stations = self.cache.purge(id, everything(tunnel.address), cached, &mut events);
+        for lost in stations.into_iter().map(|b| b.protocol).chain(targets) {
+            self.resolutions.purged(now, id, lost, host_len(lost));
+        }
+        out.extend(events.into_iter().map(Effect::Event));
     }
 
     /// The routing table is another one now, as far as `prefix` is concerned.

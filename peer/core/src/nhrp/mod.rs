@@ -31,7 +31,7 @@ use std::net::IpAddr;
 use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
 use dmvpn_wire::{ErrorKind, Family, ProtoAddr};
 
-use crate::config::{Config, Limits, Tunnel, host_len, in_prefix, same_network};
+use crate::config::{Config, Limits, Tunnel, everything, host_len, in_prefix, same_network};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
@@ -375,11 +375,8 @@ impl Nhrp {
         }
         out.extend(events.into_iter().map(Effect::Event));
         // Whoever was told the old address asks again.
-        let everything = match tunnel.address {
-            IpAddr::V4(_) => IpAddr::from([0; 4]),
-            IpAddr::V6(_) => IpAddr::from([0; 16]),
-        };
-        let told = self.requesters.take(now, id, (everything, 0), |_, told| told.source == Source::Egress);
+        let all = everything(tunnel.address);
+        let told = self.requesters.take(now, id, all, |_, told| told.source == Source::Egress);
         self.take_back(now, cx, told);
         self.registrations.start(now, id, tunnel, out);
     }

@@ -22,7 +22,7 @@ use super::registration::wait;
 use super::route::NextHop;
 use super::transit::seen_at;
 use super::{Context, Effect, Nhrp, Reason, extension, fixed};
-use crate::config::{Limits, Nhrp as Config, Profile, Tunnel, host_len, in_prefix, is_station};
+use crate::config::{Limits, Nhrp as Config, Profile, Tunnel, everything, host_len, in_prefix, is_station};
 use crate::ids::TunnelId;
 use crate::rib::Hop;
 use crate::time::{Instant, TimerQueue};
@@ -146,10 +146,7 @@ impl Resolutions {
     /// What is asked for and what was refused, as rows without an NBMA address.
     pub(crate) fn view(&self) -> impl Iterator<Item = Binding> {
         self.entries.iter().map(|((tunnel, target), entry)| {
-            let nowhere = match target {
-                IpAddr::V4(_) => IpAddr::from([0; 4]),
-                IpAddr::V6(_) => IpAddr::from([0; 16]),
-            };
+            let (nowhere, _) = everything(*target);
             let (kind, since, until, id) = match entry {
                 Entry::Asked(Asked { id, since, .. }) => (BindingKind::Incomplete, *since, *since + GIVE_UP, *id),
                 Entry::Refused { since, until } => (BindingKind::Negative, *since, *until, 0),
