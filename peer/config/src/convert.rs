@@ -132,6 +132,7 @@ fn limits(written: &document::Limits) -> Limits {
     limits.requesters = count(&written.requesters, limits.requesters);
     limits.redirects = count(&written.redirects, limits.redirects);
     set(&mut limits.resolutions_per_second, &written.resolutions_per_second);
+    set(&mut limits.purges_per_second, &written.purges_per_second);
     set(&mut limits.icmp_per_second, &written.icmp_per_second);
     set(&mut limits.messages_per_second_per_peer, &written.messages_per_second_per_peer);
     limits

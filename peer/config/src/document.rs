@@ -210,6 +210,8 @@ pub struct Limits {
     pub resolutions: Option<Located<u32>>,
     /// Resolution Requests sent per second.
     pub resolutions_per_second: Option<Located<u32>>,
+    /// Purge Requests sent per second.
+    pub purges_per_second: Option<Located<u32>>,
     /// Packets held.
     pub held_packets: Option<Located<u32>>,
     /// Copies of one multicast packet.

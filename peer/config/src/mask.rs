@@ -54,6 +54,7 @@ const HARMLESS: &[&str] = &[
     "state",
     "resolutions",
     "resolutions_per_second",
+    "purges_per_second",
     "held_packets",
     "multicast_copies",
     "icmp_per_second",

@@ -291,6 +291,8 @@ struct RawLimits {
     #[serde(default, deserialize_with = "present")]
     resolutions_per_second: Option<Value<u32>>,
     #[serde(default, deserialize_with = "present")]
+    purges_per_second: Option<Value<u32>>,
+    #[serde(default, deserialize_with = "present")]
     held_packets: Option<Value<u32>>,
     #[serde(default, deserialize_with = "present")]
     multicast_copies: Option<Value<u32>>,
@@ -412,6 +414,7 @@ impl From<RawLimits> for Limits {
             routes: place(raw.routes),
             resolutions: place(raw.resolutions),
             resolutions_per_second: place(raw.resolutions_per_second),
+            purges_per_second: place(raw.purges_per_second),
             held_packets: place(raw.held_packets),
             multicast_copies: place(raw.multicast_copies),
             icmp_per_second: place(raw.icmp_per_second),

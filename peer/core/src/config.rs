@@ -314,6 +314,9 @@ pub struct Limits {
     pub resolutions: usize,
     /// Resolution requests sent per second, over all tunnels, retransmissions included.
     pub resolutions_per_second: u32,
+    /// Purge Requests sent per second, over all tunnels, retransmissions included, at least 1; the others wait for their
+    /// turn. Those of a node that stops are not counted.
+    pub purges_per_second: u32,
     /// Packets held until their next hop is known, over all destinations.
     pub held_packets: usize,
     /// Copies of one multicast packet.
@@ -343,6 +346,7 @@ impl Default for Limits {
             routes: 100_000,
             resolutions: 4096,
             resolutions_per_second: 1000,
+            purges_per_second: 1000,
             held_packets: 1024,
             multicast_copies: 10_000,
             icmp_per_second: 100,

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use dmvpn_core::config::{Config, Profile};
+use dmvpn_core::config::{Config, Limits, Profile};
 use dmvpn_core::{Command, DropReason, LinkEvent};
 use dmvpn_wire::nhrp::{
     Body, Cie, Cies, Extension, ExtensionType, ExtensionValue, Flags, Mandatory, Message, MessageType,
@@ -301,4 +301,31 @@ fn a_route_that_changes_ends_the_shortcuts_that_it_led() {
     assert_eq!(world.nodes["a"].view().shortcuts.len(), 1);
     world.act("a", |node, now| node.command(now, Command::DeleteRoute { prefix: ip("172.20.0.0"), prefix_len: 16 }));
     assert!(world.nodes["a"].view().shortcuts.is_empty());
+}
+
+#[test]
+fn what_many_were_told_is_taken_back_at_a_pace() {
+    const MANY: u32 = 300;
+    let limits = Limits { purges_per_second: 100, ..Limits::default() };
+    let mut world = World::new(Duration::ZERO);
+    world.add("hub", Config { routes: vec![lan("172.20.2.0", 24)], limits, ..with(hub(), |t| t.prefix_len = 16) });
+    for n in 0..MANY {
+        let [_, _, high, low] = n.to_be_bytes();
+        let (nbma, proto) = (format!("198.51.{high}.{low}"), format!("10.0.{}.{low}", high + 1));
+        world.ask("hub", &nbma, &resolve(n, &nbma, &proto, "172.20.2.9"));
+    }
+    world.run(secs(1));
+    world.seen.clear();
+    let gone = Command::DeleteRoute { prefix: ip("172.20.2.0"), prefix_len: 24 };
+    world.act("hub", |node, now| node.command(now, gone));
+    // Nobody acknowledges: what is sent again is counted, too.
+    world.run(secs(5));
+    let sent = purges(&world, HUB);
+    let by = |at: Duration| sent.iter().filter(|seen| seen.at <= secs(1) + at).count();
+    for tenths in 0..40u64 {
+        let most = 10 + 10 * tenths as usize + 1;
+        assert!((most - 2..=most).contains(&by(Duration::from_millis(100 * tenths))), "{tenths}");
+    }
+    let told: std::collections::BTreeSet<_> = sent.iter().map(|seen| seen.packet.dst).collect();
+    assert_eq!(told.len(), MANY as usize);
 }

@@ -184,7 +184,7 @@ impl Nhrp {
             ids: RequestIds::starting_at(config.first_request_id),
             resolutions: Resolutions::new(&config.limits),
             redirects: Redirects::new(config.limits.redirects),
-            purges: Purges::new(config.limits.requesters),
+            purges: Purges::new(&config.limits),
             requesters: Requesters::new(config.limits.requesters),
             errors: RateLimiter::new(config.limits.errors_per_second),
             peers: PeerLimiter::new(config.limits.messages_per_second_per_peer),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use dmvpn_wire::nhrp::{Body, Cie, Cies, Flags, Mandatory, Message};
 
@@ -13,7 +14,7 @@ use super::requester::{Key, Source, Told};
 use super::route::Way;
 use super::transit::is_own;
 use super::{Context, Effect, Nhrp, Received, extension, fixed};
-use crate::config::{Profile, Tunnel, host_len};
+use crate::config::{Limits, Profile, Tunnel, host_len};
 use crate::ids::TunnelId;
 use crate::stats::DropReason;
 use crate::time::{Instant, TimerQueue};
@@ -39,16 +40,41 @@ pub(crate) struct Purges {
     outstanding: BTreeMap<u32, Purge>,
     timers: TimerQueue<u32>,
     limit: usize,
+    /// Time between two of them when there are many.
+    interval: Duration,
+    /// Not before that the next one goes out.
+    next: Instant,
 }
 
 impl Purges {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { outstanding: BTreeMap::new(), timers: TimerQueue::new(), limit }
+    /// So much of the rate may go out at once.
+    const BURST: Duration = Duration::from_millis(100);
+
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            outstanding: BTreeMap::new(),
+            timers: TimerQueue::new(),
+            limit: limits.requesters,
+            // At least one a second, or none would ever be over.
+            interval: Duration::from_secs(1) / limits.purges_per_second.max(1),
+            next: Instant::ZERO,
+        }
     }
 
     /// When something is to be sent, or over.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next().map(|(at, _)| at)
+        self.timers.next().map(|(at, _)| at.max(self.next))
+    }
+
+    /// Takes out one that is due at `now`, if the pace allows it: the withdrawal of a route that ten thousand were told
+    /// of must not drown what else goes out.
+    fn pop_due(&mut self, now: Instant) -> Option<(Instant, u32)> {
+        if now < self.next {
+            return None;
+        }
+        let due = self.timers.pop_due(now)?;
+        self.next = self.next.max(now - Self::BURST) + self.interval;
+        Some(due)
     }
 
     pub(crate) fn stop(&mut self) {
@@ -184,9 +210,9 @@ impl Nhrp {
         }
     }
 
-    /// Sends what is due at `now` again; the information's own end ends it (NHRP-5.2.5-13).
+    /// Sends what is due at `now`, for the first time or again, as the pace allows; the information's own end ends it (NHRP-5.2.5-13).
     pub(crate) fn purge_timeout(&mut self, now: Instant, cx: &mut Context<'_>, out: &mut Vec<Effect>) {
-        while let Some((at, id)) = self.purges.timers.pop_due(now) {
+        while let Some((at, id)) = self.purges.pop_due(now) {
             let tunnel = self.purges.outstanding.get(&id).and_then(|purge| cx.tunnel(purge.tunnel));
             let over = self.purges.outstanding.get(&id).is_none_or(|purge| purge.until <= now);
             let (Some(tunnel), false) = (tunnel, over) else {
