@@ -1,18 +1,14 @@
-//! NHRP (RFC 2332 with what DMVPN adds): the gate that every message passes, and the parts behind it.
+//! NHRP (RFC 2332 with what DMVPN adds): the state of a node, and what it does with it.
 //!
-//! ```text
-//! octets -> parse, checksum -> families -> authentication -> registration  (client, NHC)
-//!                                                         -> server        (NHS)
-//!                                                         -> ...           (resolution, purge: later)
-//! ```
-//!
-//! The engines know ids and the cache, never each other and never GRE: what they want done comes out as [`Effect`]s.
+//! Messages come in through the gate (`gate`), what the node notices through `interface`. The engines behind know ids and
+//! tables and never GRE: what they want done comes out as [`Effect`]s.
 
 mod answer;
 mod auth;
 pub mod cache;
 mod error;
 mod extension;
+mod gate;
 mod interface;
 mod limit;
 mod purge;
@@ -28,20 +24,19 @@ mod transit;
 
 use std::net::IpAddr;
 
-use dmvpn_wire::nhrp::{AddressFamily, Body, Fixed, Message, MessageType, Packet, ProtocolType};
-use dmvpn_wire::{ErrorKind, Family, ProtoAddr};
+use dmvpn_wire::Family;
+use dmvpn_wire::nhrp::{AddressFamily, Fixed, Message, Packet, ProtocolType};
 
 use crate::config::{Config, Limits, Tunnel, everything, host_len, in_prefix, same_network};
 use crate::entropy::Entropy;
 use crate::ids::TunnelId;
 use crate::io::NhrpView;
 use crate::rib::Rib;
-use crate::stats::{DropReason, Stats};
+use crate::stats::Stats;
 use crate::time::Instant;
 use crate::trace::Event;
 
 use cache::{Binding, BindingKind, Cache};
-use error::Rejection;
 use limit::PeerLimiter;
 pub(crate) use limit::RateLimiter;
 use purge::Purges;
@@ -50,7 +45,6 @@ use registration::Registrations;
 use reqid::RequestIds;
 use requester::{Requesters, Source};
 use resolution::Resolutions;
-use route::Way;
 use shortcut::Shortcuts;
 
 /// Hop count of every message of our own. It is never 0 on the wire: IOS drops that (CISCO-REG-04).
@@ -209,145 +203,6 @@ impl Nhrp {
     /// The next hop servers, for forwarding decisions and views.
     pub fn registrations(&self) -> &Registrations {
         &self.registrations
-    }
-
-    /// Takes one message. At most one message goes out in return.
-    ///
-    /// # Errors
-    /// Why the message was discarded. An Error Indication about it may be among the effects.
-    pub fn handle(
-        &mut self,
-        now: Instant,
-        cx: &mut Context<'_>,
-        received: Received<'_>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), DropReason> {
-        let Some(tunnel) = cx.tunnel(received.tunnel) else { return Err(DropReason::UnknownTunnel) };
-        // CISCO-NID-01.
-        if tunnel.nhrp.network_id.is_none() {
-            return Err(DropReason::NhrpOff);
-        }
-        if !self.peers.allow(now, received.from) {
-            return Err(DropReason::PeerRate);
-        }
-        // Broken messages are dropped without a word, although RFC 2332 §5.2.7 would allow error 7: nothing in them,
-        // not even their source, can be believed (NHRP-5.1-17, NHRP-5.1-20, NHRP-5.1-21).
-        let message = Message::parse(received.octets).map_err(|error| match error.kind {
-            ErrorKind::BadVersion => DropReason::NhrpVersion,
-            ErrorKind::BadChecksum => DropReason::NhrpChecksum,
-            ErrorKind::UnknownType => DropReason::NhrpUnknownType,
-            ErrorKind::UnknownFamily | ErrorKind::UnknownProtocol => DropReason::NhrpFamily,
-            _ => DropReason::NhrpMalformed,
-        })?;
-        let of = message.message_type();
-        cx.stats.nhrp_received(of);
-        let bad = error::Offender::of(&message);
-        self.dispatch(now, cx, tunnel, received, message, out).map_err(|rejection| {
-            if let Some((code, offset)) = rejection.error {
-                // NHRP-5.2.7-09: this is the only place that sends one. NHRP-5.2.7-07: never about another one.
-                if of == MessageType::ERROR_INDICATION {
-                    debug_assert!(false, "an error indication was to be answered with one");
-                } else if !self.errors.allow(now) {
-                    cx.stats.errors_suppressed += 1;
-                } else {
-                    out.push(Effect::Event(Event::ErrorSent {
-                        tunnel: received.tunnel,
-                        to: received.from,
-                        code,
-                        offset,
-                    }));
-                    out.push(error::indication(tunnel, received, bad, code, offset));
-                }
-            }
-            rejection.reason
-        })
-    }
-
-    fn dispatch(
-        &mut self,
-        now: Instant,
-        cx: &mut Context<'_>,
-        tunnel: &Tunnel,
-        received: Received<'_>,
-        message: Message,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Rejection> {
-        let own = fixed(tunnel);
-        // NHRP-5.1-04: equal families are enough, whatever form the protocol type has.
-        if message.fixed.afn != own.afn || message.fixed.protocol.family() != own.protocol.family() {
-            return Err(DropReason::NhrpFamily.into());
-        }
-        // CISCO-AUTH-06: an Error Indication carries no extensions, hence no authentication.
-        if matches!(message.body, Body::ErrorIndication(_)) {
-            return self.error_indication(now, cx, tunnel, received, message, out);
-        }
-        auth::check(tunnel.nhrp.authentication.as_ref(), &message, received.octets)?;
-        extension::refuse_repeated(&message.extensions, received.octets)?;
-        let (src, dst) = (message.body.src_proto(), message.body.dst_proto());
-        let own = |address: ProtoAddr| address.ip().is_some_and(|ip| transit::is_own(cx, ip));
-        match &message.body {
-            // NHRP-5.2.3-16, NHRP-5.2.3-17, NHRP-5.2.3-18: for us, or from a client that does not know us.
-            Body::RegistrationRequest(_) if own(dst) || dst == src => {
-                let from = out.len();
-                server::handle(now, cx, tunnel, received, message, &mut self.cache, out)?;
-                self.tell_of_changes(now, cx, out, from);
-                Ok(())
-            }
-            Body::RegistrationRequest(_) if own(src) => Err(DropReason::OwnSource.into()),
-            Body::RegistrationRequest(_) => self.pass_on(now, cx, received, message, dst, out),
-            Body::RegistrationReply(_) if own(src) || !self.leads_on(cx, received, src) => {
-                Ok(self.registrations.handle_reply(now, cx, received, &message, out)?)
-            }
-            Body::ResolutionRequest(_) => self.resolution_request(now, cx, received, message, out),
-            Body::ResolutionReply(_) if own(src) => self.resolution_reply(now, cx, received, &message, out),
-            Body::PurgeRequest(_) if own(dst) || dst == src => self.purge_request(now, cx, received, message, out),
-            Body::PurgeRequest(_) => self.pass_on(now, cx, received, message, dst, out),
-            Body::PurgeReply(reply) if own(src) => Ok(self.purge_reply(received, reply, out)?),
-            Body::TrafficIndication(indication) => {
-                Ok(self.traffic_indication(now, cx, tunnel, received, indication, out)?)
-            }
-            // Was taken above.
-            Body::ErrorIndication(_) => Err(DropReason::UnsolicitedError.into()),
-            // NHRP-2.2-06: replies travel towards their source.
-            Body::RegistrationReply(_) | Body::ResolutionReply(_) | Body::PurgeReply(_) => {
-                self.pass_on(now, cx, received, message, src, out)
-            }
-        }
-    }
-
-    /// Whether a message for `destination` would be passed on.
-    fn leads_on(&self, cx: &Context<'_>, received: Received<'_>, destination: ProtoAddr) -> bool {
-        let way = destination.ip().map(|to| self.way(cx, received.tunnel, received.from, to));
-        matches!(way, Some(Way::Through(_)))
-    }
-
-    /// Takes an Error Indication: one about a request of ours fails it, one for somebody else is passed on.
-    fn error_indication(
-        &mut self,
-        now: Instant,
-        cx: &mut Context<'_>,
-        tunnel: &Tunnel,
-        received: Received<'_>,
-        message: Message,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Rejection> {
-        let Body::ErrorIndication(error) = &message.body else { return Err(DropReason::NhrpMalformed.into()) };
-        let (code, offset) = (error.code, error.offset);
-        out.push(Effect::Event(Event::ErrorReceived { tunnel: received.tunnel, from: received.from, code, offset }));
-        // What it quotes decides, because not every station fills in its destination as the RFC has it.
-        let Err(reason) = self.registrations.handle_error(now, cx, received, error, out) else { return Ok(()) };
-        if self.resolution_error(now, cx, error, out) {
-            return Ok(());
-        }
-        // NHRP-5.2.7-10.
-        if (error.src_nbma, error.src_proto) == (tunnel.nbma.into(), tunnel.address.into()) {
-            return Err(DropReason::OwnSource.into());
-        }
-        let dst = error.dst_proto;
-        if dst.ip().is_none_or(|ip| transit::is_own(cx, ip)) || !self.leads_on(cx, received, dst) {
-            return Err(reason.into());
-        }
-        self.pass_on(now, cx, received, message, dst, out)
     }
 
     /// Registers with the servers of a tunnel, at once.
