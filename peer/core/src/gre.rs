@@ -41,9 +41,7 @@ impl Gre {
     /// Knows the tunnels at the addresses they have now.
     pub fn new(tunnels: &[Tunnel]) -> Self {
         let mut gre = Self::default();
-        for (id, tunnel) in tunnels.iter().enumerate() {
-            // Config::validate bounds the number of tunnels by 2^16.
-            let id = TunnelId(u16::try_from(id).unwrap_or(u16::MAX));
+        for (id, tunnel) in (0..).map(TunnelId).zip(tunnels) {
             gre.by_address.entry((tunnel.nbma, tunnel.key)).or_default().push((id, tunnel.mode));
         }
         gre

@@ -79,11 +79,11 @@ impl Held {
         self.timers.next().map(|(at, _)| at)
     }
 
-    /// Forgets everything; says how many packets.
-    pub(crate) fn clear(&mut self) -> usize {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
         self.packets.clear();
         self.timers.clear();
-        std::mem::take(&mut self.count)
+        self.count = 0;
     }
 
     /// Checks what must always hold; for debug builds and fuzzing.

@@ -7,7 +7,7 @@ use crate::config::Route;
 use crate::ids::TunnelId;
 use crate::nhrp::cache::Binding;
 use crate::nhrp::registration::NhsRow;
-use crate::nhrp::shortcut::ShortcutRow;
+use crate::nhrp::shortcut::Shortcut;
 use crate::stats::{Counter, DropReason};
 use crate::trace::Event;
 
@@ -151,7 +151,7 @@ pub struct NhrpView {
     /// Bindings of the cache, and what is asked for or was refused.
     pub bindings: Vec<Binding>,
     /// Direct ways for prefixes.
-    pub shortcuts: Vec<ShortcutRow>,
+    pub shortcuts: Vec<Shortcut>,
     /// Next hop servers that this node is a client of.
     pub nhs: Vec<NhsRow>,
     /// Request ID that the next new request will carry; a shell may store it (see

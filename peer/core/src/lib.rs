@@ -9,8 +9,8 @@
 //!                               |                                   |
 //!   command, link  ->  +--------v-----------------------------------v--------+
 //!   handle_timeout ->  |  node: the only mediator                            |  -> Verdict (+ TxBatch)
-//!                      |   gre <-> nhrp { auth, cache, registration, server } |  -> poll_output: Transmit, Event
-//!                      |   fib: inner destination -> adjacency               |  -> poll_timeout: deadline, reason
+//!                      |   gre <-> nhrp: messages, bindings, shortcuts       |  -> poll_output: Transmit, Event
+//!                      |   rib, fib: inner destination -> adjacency          |  -> poll_timeout: deadline, reason
 //!                      +-----------------------------------------------------+
 //! ```
 

@@ -175,10 +175,8 @@ impl Nhrp {
         if let Some(request) = message.mandatory()
             && request.flags.contains(Flags::RESOLUTION_SOURCE_STABLE)
             && let Some(cie) = request.cies.first()
-            && let Some(learned) = {
-                let claimed = where_from(received, message, request);
-                Self::learnable(cx, received, message, cie, requester, claimed, true)
-            }
+            && let claimed = where_from(received, message, request)
+            && let Some(learned) = Self::learnable(cx, received, message, cie, requester, claimed, true)
         {
             let mut events = Vec::new();
             room = self.cache.learn(now, &learned, &mut events).is_ok();

@@ -1,9 +1,10 @@
 //! The authentication extension in Cisco's form: a clear-text string, equal on both sides (no public specification;
 //! RFC 2332 §5.3.4 for when and what to answer).
 
-use dmvpn_wire::nhrp::{Authentication, ErrorCode, Extension, ExtensionType, ExtensionValue, Message, Packet};
+use dmvpn_wire::nhrp::{Authentication, ErrorCode, Extension, ExtensionType, ExtensionValue, Message};
 
 use super::error::Rejection;
+use super::extension::offset_of;
 use crate::config::Secret;
 use crate::stats::DropReason;
 
@@ -26,14 +27,7 @@ pub(crate) fn check(secret: Option<&Secret>, message: &Message, octets: &[u8]) -
         _ => Err(Rejection::with_error(
             DropReason::AuthenticationFailure,
             ErrorCode::AUTHENTICATION_FAILURE,
-            offset_of(octets, ExtensionType::AUTHENTICATION),
+            offset_of(octets, |_, code| code == ExtensionType::AUTHENTICATION),
         )),
     }
-}
-
-/// Where the first extension of a type stands, octets from ar$afn; 0 if there is none.
-fn offset_of(octets: &[u8], code: ExtensionType) -> u16 {
-    let packet = Packet::new(octets);
-    let found = packet.extensions().map_while(Result::ok).find(|extension| extension.code() == code);
-    found.and_then(|extension| u16::try_from(extension.offset()).ok()).unwrap_or(0)
 }

@@ -61,7 +61,7 @@ pub(crate) fn has_unknown(message: &Message) -> bool {
 /// NHRP-5.3-11, NHRP-5.2.7-12: a compulsory extension that we do not know makes a request erroneous for who answers it.
 pub(crate) fn refuse_unknown(extensions: &Extensions, octets: &[u8]) -> Result<(), Rejection> {
     let Some(index) = extensions.iter().position(unknown) else { return Ok(()) };
-    let offset = offset_of(octets, index);
+    let offset = offset_of(octets, |at, _| at == index);
     Err(Rejection::with_error(DropReason::UnrecognizedExtension, ErrorCode::UNRECOGNIZED_EXTENSION, offset))
 }
 
@@ -81,14 +81,17 @@ pub(crate) fn refuse_repeated(extensions: &Extensions, octets: &[u8]) -> Result<
         once(extension.code()) && extensions.iter().take(at).any(|earlier| earlier.code() == extension.code())
     });
     let Some(index) = again else { return Ok(()) };
-    let offset = offset_of(octets, index);
+    let offset = offset_of(octets, |at, _| at == index);
     Err(Rejection::with_error(DropReason::InvalidExtension, ErrorCode::INVALID_EXTENSION, offset))
 }
 
-/// NHRP-5.2.7-03: where an extension stands.
-fn offset_of(octets: &[u8], index: usize) -> u16 {
-    let offset = Packet::new(octets).extensions().map_while(Result::ok).nth(index).map_or(0, |e| e.offset());
-    u16::try_from(offset).unwrap_or(0)
+/// NHRP-5.2.7-03: where the first extension stands that is `wanted` by its place and type, octets from ar$afn; 0 if there
+/// is none.
+pub(crate) fn offset_of(octets: &[u8], wanted: impl Fn(usize, ExtensionType) -> bool) -> u16 {
+    let packet = Packet::new(octets);
+    let mut extensions = packet.extensions().map_while(Result::ok).enumerate();
+    let found = extensions.find(|(at, extension)| wanted(*at, extension.code()));
+    found.and_then(|(_, extension)| u16::try_from(extension.offset()).ok()).unwrap_or(0)
 }
 
 /// NHRP-5.3.4-01: what authenticated a message on one tunnel is taken off, and put on again for the next one at the same

@@ -152,8 +152,7 @@ impl Nhrp {
     pub fn new(config: &Config, now: Instant, out: &mut Vec<Effect>) -> Self {
         let mut cache = Cache::new(&config.limits);
         let mut events = Vec::new();
-        for (id, tunnel) in config.tunnels.iter().enumerate() {
-            let id = TunnelId(u16::try_from(id).unwrap_or(u16::MAX));
+        for (id, tunnel) in (0..).map(TunnelId).zip(&config.tunnels) {
             if tunnel.nhrp.network_id.is_none() {
                 continue;
             }

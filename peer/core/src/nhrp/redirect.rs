@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dmvpn_wire::nhrp::{Body, Cies, Extensions, Message, TrafficCode, TrafficIndication};
-use dmvpn_wire::{ipv4, ipv6};
 
 use super::{Context, Effect, Nhrp, Received, extension, fixed};
 use crate::config::{Profile, Tunnel, host_len, is_station};
 use crate::ids::TunnelId;
+use crate::inner::Inner;
 use crate::rib::Hop;
 use crate::stats::DropReason;
 use crate::time::Instant;
@@ -61,21 +61,6 @@ impl Redirects {
     }
 }
 
-/// Source and destination of an IP packet whose header is whole.
-fn addresses(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
-    match packet.first()? >> 4 {
-        4 if packet.len() >= 20 => {
-            let packet = ipv4::Packet::new(packet);
-            Some((packet.src()?.into(), packet.dst()?.into()))
-        }
-        6 if packet.len() >= 40 => {
-            let packet = ipv6::Packet::new(packet);
-            Some((packet.src()?.into(), packet.dst()?.into()))
-        }
-        _ => None,
-    }
-}
-
 impl Nhrp {
     /// Tells `previous_hop` that a packet turned around here.
     pub(crate) fn indicate(
@@ -88,7 +73,7 @@ impl Nhrp {
         out: &mut Vec<Effect>,
     ) {
         let Some(tunnel) = cx.tunnel(came_in).filter(|tunnel| tunnel.nhrp.redirect) else { return };
-        let Some((source, destination)) = addresses(packet) else { return };
+        let Some(Inner { src: source, dst: destination, .. }) = Inner::read(packet) else { return };
         // CISCO-RED-02, and nothing that could not be asked for.
         if !is_station(source) || !is_station(destination) || host_len(source) != host_len(tunnel.address) {
             return;
@@ -128,7 +113,7 @@ impl Nhrp {
             return Err(ignored);
         }
         // DMVPN-4.3-07, DMVPN-4.3-09, DMVPN-5.1-03: the quoted packet counts, whatever the destination field says.
-        let (source, destination) = addresses(&indication.packet).ok_or(ignored)?;
+        let Inner { src: source, dst: destination, .. } = Inner::read(&indication.packet).ok_or(ignored)?;
         // DMVPN-4.3-06: who is itself behind this DMVPN gets its own indication from the next station.
         let here = |tunnel| cx.same_network(received.tunnel, tunnel);
         let routed = cx.rib.lookup(source).map(|found| found.hop);

@@ -1,5 +1,5 @@
 //! Shortcuts: prefixes whose traffic takes a direct way to the station that answered for them, instead of the routed one
-//! (draft-detienne-dmvpn-01 §4.7). They stand in front of the routing table and go with their holding time.
+//! (draft-detienne-dmvpn-01 §4.7). They go with their holding time; a longer route stands before them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,9 +31,6 @@ pub struct Shortcut {
     /// When traffic last went this way.
     pub used: Option<Instant>,
 }
-
-/// A shortcut in a view.
-pub type ShortcutRow = Shortcut;
 
 impl Shortcut {
     /// How it is called in traces.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use dmvpn_wire::ProtoAddr;
 use dmvpn_wire::nhrp::{Body, Cie, Cies, ExtensionValue, Flags, Mandatory, Message};
 
-use crate::config::{Tunnel, host_len, is_station};
+use crate::config::{Tunnel, everything, host_len, is_station};
 use crate::nhrp::{extension, fixed};
 
 /// The Registration Request of a tunnel for one server.
@@ -22,10 +22,7 @@ pub(super) fn request(tunnel: &Tunnel, nhs_nbma: IpAddr, nhs_protocol: Option<Ip
         ..Cie::default()
     };
     // CISCO-NAT-03, CISCO-NAT-04.
-    let unspecified = match tunnel.address {
-        IpAddr::V4(_) => IpAddr::from([0; 4]),
-        IpAddr::V6(_) => IpAddr::from([0; 16]),
-    };
+    let (unspecified, _) = everything(tunnel.address);
     let server = Cie {
         prefix_len: host,
         mtu: tunnel.mtu,
