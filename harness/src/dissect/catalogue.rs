@@ -148,6 +148,7 @@ const PLAIN: &[Entry] = &[
     entry("src.nbma_sub", Bytes, "source NBMA sub-address"),
     entry("src.protocol", Addr, "source protocol address"),
     entry("dst.protocol", Addr, "destination protocol address"),
+    entry("error.unused", U16, "zero (type 7)"),
     entry("error.code", U16, "error code (type 7)"),
     entry("error.offset", U16, "offset into the offending packet (type 7)"),
     entry("error.packet", Bytes, "the offending packet (type 7)"),
@@ -158,6 +159,8 @@ const PLAIN: &[Entry] = &[
     entry("error.quoted.src.protocol", Addr, "source protocol address of it"),
     entry("error.quoted.dst.protocol", Addr, "destination protocol address of it"),
     entry("traffic.code", U16, "traffic code, 0 = redirect (type 8)"),
+    entry("traffic.unused", U16, "zero, before the code (type 8)"),
+    entry("traffic.unused2", U16, "zero, behind the code (type 8)"),
     entry("traffic.packet", Bytes, "first octets of the packet that was hair-pinned (type 8)"),
     entry("cie", List, "the CIE list of the mandatory part"),
     entry("cie.count", U8, "number of CIEs in the mandatory part"),
@@ -177,6 +180,7 @@ pub const EXTENSIONS: &[(&str, u16)] =
 /// What every extension has.
 const EXTENSION: &[Entry] = &[
     entry("compulsory", Flag, "the C bit of the extension"),
+    entry("unused", Flag, "the u bit of the extension, zero"),
     entry("type", U16, "extension type, 14 bits"),
     entry("length", U16, "octets of the extension's value"),
     entry("value", Bytes, "the extension's value as it stands"),

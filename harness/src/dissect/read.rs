@@ -228,11 +228,14 @@ impl<'a> Reader<'a> {
         let here = |range: Range<usize>| base + range.start..base + range.end;
         match view.message_type() {
             Some(MessageType::ERROR_INDICATION) => {
+                self.uint("error.unused", word_at(view, fixed::FLAGS), here(fixed::FLAGS));
                 self.uint("error.code", view.error_code().map(|code| code.0), here(fixed::INDICATION_CODE));
                 self.uint("error.offset", view.error_offset(), here(fixed::ERROR_OFFSET));
             }
             Some(MessageType::TRAFFIC_INDICATION) => {
+                self.uint("traffic.unused", word_at(view, fixed::FLAGS), here(fixed::FLAGS));
                 self.uint("traffic.code", view.traffic_code().map(|code| code.0), here(fixed::INDICATION_CODE));
+                self.uint("traffic.unused2", word_at(view, fixed::ERROR_OFFSET), here(fixed::ERROR_OFFSET));
             }
             _ => self.flags_and_id(view, base),
         }
@@ -345,7 +348,9 @@ impl<'a> Reader<'a> {
         let value = base + extension.value_offset()..base + extension.value_offset() + extension.value().len();
         let word = start..start + 2;
         let c_bit = if extension.compulsory() { 0x8000 } else { 0 };
+        let u_bit = if extension.unused() { 0x4000 } else { 0 };
         self.flag(format!("{stem}.compulsory"), c_bit, 0x8000, word.clone());
+        self.flag(format!("{stem}.unused"), u_bit, 0x4000, word.clone());
         self.put(format!("{stem}.type"), FieldValue::Uint(extension.code().0.into()), word, Some(0x3FFF));
         self.uint(format!("{stem}.length"), Some(extension.value().len() as u64), start + 2..start + 4);
         self.bytes(format!("{stem}.value"), extension.value(), value);
@@ -393,4 +398,10 @@ pub(super) fn protocol_name(protocol: u8) -> String {
         58 => "ICMPv6".to_owned(),
         other => format!("protocol {other}"),
     }
+}
+
+/// The 16 bits at a place of the message, if they are there.
+fn word_at(view: &nhrp::Packet<&[u8]>, at: Range<usize>) -> Option<u16> {
+    let octets = view.as_bytes().get(at)?;
+    Some(u16::from_be_bytes(octets.try_into().ok()?))
 }

@@ -408,6 +408,9 @@ fn extension(spec: &ExtensionSpec, env: &Env) -> Result<Extension, LabError> {
         (ExtensionContent::Cies(groups), 5) => ExtensionValue::ReverseTransit(cies(groups)?),
         (ExtensionContent::Cies(groups), 9) => ExtensionValue::CiscoNat(cies(groups)?),
         (ExtensionContent::Cies(_), kind) => return Err(suite(&format!("extension {kind} holds no CIEs"))),
+        (ExtensionContent::Empty, 3) => ExtensionValue::ResponderAddress(Cies::new()),
+        (ExtensionContent::Empty, 4) => ExtensionValue::ForwardTransit(Cies::new()),
+        (ExtensionContent::Empty, 5) => ExtensionValue::ReverseTransit(Cies::new()),
         (ExtensionContent::Empty, kind) => unknown(kind, Vec::new()),
         (ExtensionContent::Octets(octets), kind) => unknown(kind, octets.clone()),
     };

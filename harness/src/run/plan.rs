@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::cast::Cast;
 use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
-use crate::suite::{Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Step, Suite, WorldKind, flatten};
+use crate::suite::{
+    Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Station, Step, Suite, WorldKind, flatten,
+};
 use crate::verdict::{Outcome, Verdict};
 use crate::world::sim::EPOCH_NS;
 
@@ -148,7 +150,10 @@ pub fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
                 format!("{} is not described as {role} (node {name})", player.id()),
             );
         }
-        for capability in suite.needs_of(case) {
+        let lists = [&case.steps, &case.control, &case.teardown];
+        let steps = || lists.into_iter().flat_map(|steps| flatten(steps)).map(|step| &step.value);
+        let pings = steps().any(|step| pinged(step, name)).then_some(HOST);
+        for capability in suite.needs_of(case).chain(pings) {
             if let Some(lack) = implementation.lack(release, capability) {
                 return verdict(capability.to_owned(), format!("{}: {}", player.id(), lack.because));
             }
@@ -159,9 +164,7 @@ pub fn unsupported(suite: &Suite, case: &Case, cast: &Cast) -> Option<Verdict> {
             let reason = format!("its implementation file has no `{word}`, which node {name} is declared with");
             return verdict(format!("word.{word}"), format!("{}: {reason}", player.id()));
         }
-        let lists = [&case.steps, &case.control, &case.teardown];
-        let mut orders =
-            lists.into_iter().flat_map(|steps| flatten(steps)).filter_map(|step| order_of(&step.value, name));
+        let mut orders = steps().filter_map(|step| order_of(step, name));
         if let Some(order) = orders.find(|order| !implementation.orders.contains_key(*order)) {
             let reason = format!("its implementation file has no order `{order}`, which node {name} gets");
             return verdict(format!("order.{order}"), format!("{}: {reason}", player.id()));
@@ -192,6 +195,17 @@ fn words_of(node: &NodeDecl) -> Vec<&'static str> {
         used("resolution_hold", nhrp.resolution_hold.is_some());
     }
     words
+}
+
+/// Capability: the router is a host on its tunnel and its networks, which asks for echoes and answers them.
+const HOST: &str = "host";
+
+/// Whether a node is one side of a `ping`.
+fn pinged(step: &Step, node: &str) -> bool {
+    match step {
+        Step::Ping(ping) => ping.from == node || matches!(&ping.to, Station::Node(to) if to == node),
+        _ => false,
+    }
 }
 
 /// The order of an implementation file that a step needs of a node.

@@ -2,7 +2,7 @@
 
 use dmvpn_wire::nhrp::{Body, Cie, ErrorCode, ExtensionType, ExtensionValue, Message, MessageType};
 
-use super::super::shim::Talk;
+use super::super::shim::{Talk, mend};
 use super::super::{Change, Fate, Fault};
 use super::{entries, forwarded, is, lose};
 
@@ -311,12 +311,14 @@ pub static FAULTS: &[Fault] =
             name: "error-with-extensions",
             requirement: "NHRP-5.2.7-11",
             what: "Error Indications have extensions.",
-            changes: &[Change::Says(|_, message| {
-                if is(message, MessageType::ERROR_INDICATION) {
-                    let empty = ExtensionValue::ForwardTransit(dmvpn_wire::nhrp::Cies::new());
-                    message.extensions.push(dmvpn_wire::nhrp::Extension::new(empty));
+            changes: &[Change::SaysOctets(|octets| {
+                if octets.get(17) == Some(&MessageType::ERROR_INDICATION.0) {
+                    let extensions_at = u16::try_from(octets.len()).unwrap_or(u16::MAX);
+                    octets.extend([0x80, 4, 0, 0, 0x80, 0, 0, 0]);
+                    octets[14..16].copy_from_slice(&extensions_at.to_be_bytes());
+                    octets[10..12].copy_from_slice(&extensions_at.saturating_add(8).to_be_bytes());
+                    mend(octets);
                 }
-                Fate::Pass
             })],
         },
         Fault {

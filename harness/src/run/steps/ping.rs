@@ -41,7 +41,8 @@ pub(super) fn ping<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, ping: &Pi
     }
     argv.push(target.to_string());
     let asking = Duration::from_millis(INTERVAL_MS.saturating_mul(ping.count));
-    let limit = asking + patience * 2;
+    // The program itself is a little slower than asked: a twentieth, and more for the last one.
+    let limit = asking + asking / 10 + patience * 2;
     let timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     let told = argv.join(" ");
     let outcome = run.world.order(&ping.from, Action::Exec { argv, stdin: None, timeout_ms }, limit * 2)?;
