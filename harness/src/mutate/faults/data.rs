@@ -185,17 +185,6 @@ pub static FAULTS: &[Fault] =
             })],
         },
         Fault {
-            name: "nhrp-with-low-precedence",
-            requirement: "GRE-NHRP-02",
-            what: "NHRP packets are sent with TOS 0 and TTL 1.",
-            changes: &[Change::Sends(|_, transmit| {
-                if nhrp_type(&transmit.payload).is_some() {
-                    (transmit.tos, transmit.ttl) = (0, 1);
-                }
-                Fate::Pass
-            })],
-        },
-        Fault {
             name: "gre-reserved-bits-set",
             requirement: "GRE-2784-2.3-02",
             what: "Packets are sent with a reserved bit of the GRE header set.",
