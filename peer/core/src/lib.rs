@@ -18,6 +18,7 @@
 
 pub mod buf;
 pub mod config;
+mod count;
 pub mod entropy;
 pub mod fib;
 pub mod gre;

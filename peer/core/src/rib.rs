@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::{Route, RouteVia, Tunnel, host_len, in_prefix, last_of, masked};
+use crate::count::Counts;
 use crate::ids::TunnelId;
 
 /// Where the best route to an address leads.
@@ -55,7 +56,7 @@ pub struct Rib {
     /// By first address, so that the prefixes within a prefix stand together.
     entries: BTreeMap<(IpAddr, u8), Entry>,
     /// How many entries have which length in which family, so that a look-up tries only lengths that exist.
-    lengths: BTreeMap<(bool, u8), usize>,
+    lengths: Counts<(bool, u8)>,
     /// How many of the entries came from [`Self::add`].
     added: usize,
 }
@@ -108,7 +109,7 @@ impl Rib {
 
     fn insert(&mut self, key: (IpAddr, u8), entry: Entry) {
         if self.entries.insert(key, entry).is_none() {
-            *self.lengths.entry((key.0.is_ipv6(), key.1)).or_default() += 1;
+            self.lengths.add((key.0.is_ipv6(), key.1));
         }
     }
 
@@ -120,13 +121,7 @@ impl Rib {
         if there {
             self.entries.remove(&key);
             self.added -= 1;
-            let length = (prefix.is_ipv6(), len);
-            if let Some(count) = self.lengths.get_mut(&length) {
-                *count -= 1;
-                if *count == 0 {
-                    self.lengths.remove(&length);
-                }
-            }
+            self.lengths.remove(&(prefix.is_ipv6(), len));
         }
         there
     }
@@ -134,8 +129,8 @@ impl Rib {
     /// The route with the longest prefix that covers `destination`.
     pub fn lookup(&self, destination: IpAddr) -> Option<Found> {
         let family = destination.is_ipv6();
-        let lengths = self.lengths.range((family, 0)..=(family, host_len(destination))).rev();
-        lengths.map(|((_, len), _)| *len).find_map(|len| {
+        let lengths = self.lengths.keys((family, 0)..=(family, host_len(destination))).rev();
+        lengths.map(|(_, len)| *len).find_map(|len| {
             let prefix = masked(destination, len);
             let hop = match *self.entries.get(&(prefix, len))? {
                 Entry::Own => Hop::Own,
@@ -186,7 +181,7 @@ impl Rib {
         if added != self.added {
             return Err(format!("{added} routes, {} counted", self.added));
         }
-        if self.lengths.values().sum::<usize>() != self.entries.len() {
+        if self.lengths.total() != self.entries.len() {
             return Err("lengths of routes are miscounted".into());
         }
         if self.entries.keys().any(|(prefix, len)| masked(*prefix, *len) != *prefix) {

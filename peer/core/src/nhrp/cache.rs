@@ -14,6 +14,7 @@ use std::time::Duration;
 use dmvpn_wire::code::CieCode;
 
 use crate::config::{HIGHEST, LOWEST, Limits, host_len, last_of, masked};
+use crate::count::Counts;
 use crate::ids::TunnelId;
 use crate::time::{Instant, TimerQueue};
 use crate::trace::Event;
@@ -27,14 +28,14 @@ type Key = (TunnelId, IpAddr, u8, IpAddr);
 pub struct Cache {
     bindings: BTreeMap<Key, Binding>,
     /// How many bindings have which prefix length, so that a look-up tries only lengths that exist.
-    lengths: BTreeMap<(TunnelId, u8), usize>,
+    lengths: Counts<(TunnelId, u8)>,
     /// How many bindings of other stations lead to which NBMA address.
-    adjacencies: BTreeMap<(TunnelId, IpAddr), usize>,
+    adjacencies: Counts<(TunnelId, IpAddr)>,
     timers: TimerQueue<Key>,
     dynamic: usize,
     dynamic_limit: usize,
     /// How many registered bindings came from which NBMA address: nobody takes the room of all.
-    registered_by: BTreeMap<IpAddr, usize>,
+    registered_by: Counts<IpAddr>,
     share: usize,
     cached: usize,
     cached_limit: usize,
@@ -45,12 +46,12 @@ impl Cache {
     pub fn new(limits: &Limits) -> Self {
         Self {
             bindings: BTreeMap::new(),
-            lengths: BTreeMap::new(),
-            adjacencies: BTreeMap::new(),
+            lengths: Counts::default(),
+            adjacencies: Counts::default(),
             timers: TimerQueue::new(),
             dynamic: 0,
             dynamic_limit: limits.bindings,
-            registered_by: BTreeMap::new(),
+            registered_by: Counts::default(),
             share: limits.bindings_per_peer,
             cached: 0,
             cached_limit: limits.cached,
@@ -126,7 +127,7 @@ impl Cache {
         // What the station has here already counts once; what it takes over from another one counts from now on.
         let had = own.as_ref().is_some_and(|old| old.learned_from == r.from)
             || replaced.iter().any(|key| self.bindings.get(key).is_some_and(|old| old.learned_from == r.from));
-        let shared_out = !had && self.registered_by.get(&r.from).is_some_and(|count| *count >= self.share);
+        let shared_out = !had && self.registered_by.of(&r.from) >= self.share;
         if full || shared_out {
             return Err(CieCode::INSUFFICIENT_RESOURCES);
         }
@@ -254,8 +255,8 @@ impl Cache {
     /// All bindings with the longest prefix that covers `protocol`.
     pub fn covering(&self, tunnel: TunnelId, protocol: IpAddr) -> impl Iterator<Item = &Binding> {
         let host = host_len(protocol);
-        let mut lengths = self.lengths.range((tunnel, 0)..=(tunnel, host)).rev();
-        let found = lengths.find_map(|((_, len), _)| {
+        let mut lengths = self.lengths.keys((tunnel, 0)..=(tunnel, host)).rev();
+        let found = lengths.find_map(|(_, len)| {
             let prefix = masked(protocol, *len);
             self.at(tunnel, prefix, *len).next().map(|_| (prefix, *len))
         });
@@ -278,7 +279,7 @@ impl Cache {
 
     /// Whether a binding of another station leads to this NBMA address: it is a direct peer.
     pub fn is_peer(&self, tunnel: TunnelId, nbma: IpAddr) -> bool {
-        self.adjacencies.contains_key(&(tunnel, nbma))
+        self.adjacencies.of(&(tunnel, nbma)) > 0
     }
 
     /// Removes what was registered or found out: what covers `protocol` as its own address, or all. Returns it.
@@ -388,14 +389,10 @@ impl Cache {
             }
         }
         let leading = self.bindings.values().filter(|b| b.kind != BindingKind::Local).count();
-        if self.registered_by.values().sum::<usize>() != dynamic
-            || self.registered_by.values().any(|count| *count > self.share)
-        {
+        if self.registered_by.total() != dynamic || self.registered_by.most() > self.share {
             return Err("shares of registered bindings are miscounted".into());
         }
-        if self.lengths.values().sum::<usize>() != self.bindings.len()
-            || self.adjacencies.values().sum::<usize>() != leading
-        {
+        if self.lengths.total() != self.bindings.len() || self.adjacencies.total() != leading {
             return Err("prefix lengths or adjacencies are miscounted".into());
         }
         Ok(())
@@ -409,12 +406,12 @@ impl Cache {
         }
         if binding.kind == BindingKind::Dynamic {
             self.dynamic += 1;
-            *self.registered_by.entry(binding.learned_from).or_default() += 1;
+            self.registered_by.add(binding.learned_from);
         }
         self.cached += usize::from(binding.kind == BindingKind::Cached);
-        *self.lengths.entry((binding.tunnel, binding.prefix_len)).or_default() += 1;
+        self.lengths.add((binding.tunnel, binding.prefix_len));
         if binding.kind != BindingKind::Local {
-            *self.adjacencies.entry((binding.tunnel, binding.nbma)).or_default() += 1;
+            self.adjacencies.add((binding.tunnel, binding.nbma));
         }
         self.bindings.insert(key, binding);
     }
@@ -438,25 +435,13 @@ impl Cache {
         let binding = self.bindings.remove(&key)?;
         self.timers.cancel(key);
         self.cached -= usize::from(binding.kind == BindingKind::Cached);
-        let less = |count: Option<&mut usize>| {
-            count.is_some_and(|count| {
-                *count -= 1;
-                *count == 0
-            })
-        };
         if binding.kind == BindingKind::Dynamic {
             self.dynamic -= 1;
-            if less(self.registered_by.get_mut(&binding.learned_from)) {
-                self.registered_by.remove(&binding.learned_from);
-            }
+            self.registered_by.remove(&binding.learned_from);
         }
-        let length = (binding.tunnel, binding.prefix_len);
-        if less(self.lengths.get_mut(&length)) {
-            self.lengths.remove(&length);
-        }
-        let adjacency = (binding.tunnel, binding.nbma);
-        if binding.kind != BindingKind::Local && less(self.adjacencies.get_mut(&adjacency)) {
-            self.adjacencies.remove(&adjacency);
+        self.lengths.remove(&(binding.tunnel, binding.prefix_len));
+        if binding.kind != BindingKind::Local {
+            self.adjacencies.remove(&(binding.tunnel, binding.nbma));
         }
         Some(binding)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::config::{host_len, in_prefix, last_of, masked};
+use crate::count::Counts;
 use crate::ids::TunnelId;
 use crate::time::{Instant, TimerQueue};
 use crate::trace::{Event, ShortcutName};
@@ -51,7 +52,7 @@ type Key = (IpAddr, u8);
 pub struct Shortcuts {
     entries: BTreeMap<Key, Shortcut>,
     /// How many shortcuts of a family (by host length) have which prefix length.
-    lengths: BTreeMap<(u8, u8), usize>,
+    lengths: Counts<(u8, u8)>,
     timers: TimerQueue<Key>,
     limit: usize,
 }
@@ -59,7 +60,7 @@ pub struct Shortcuts {
 impl Shortcuts {
     /// An empty table for at most `limit` shortcuts.
     pub fn new(limit: usize) -> Self {
-        Self { entries: BTreeMap::new(), lengths: BTreeMap::new(), timers: TimerQueue::new(), limit }
+        Self { entries: BTreeMap::new(), lengths: Counts::default(), timers: TimerQueue::new(), limit }
     }
 
     /// The shortcut with the longest prefix that covers `destination`.
@@ -67,8 +68,8 @@ impl Shortcuts {
     /// Call [`handle_timeout`](Self::handle_timeout) first: a shortcut whose time has come is still in here until then.
     pub fn find(&self, destination: IpAddr) -> Option<&Shortcut> {
         let host = host_len(destination);
-        let lengths = self.lengths.range((host, 0)..=(host, host)).rev();
-        lengths.filter_map(|((_, len), _)| self.entries.get(&(masked(destination, *len), *len))).next()
+        let mut lengths = self.lengths.keys((host, 0)..=(host, host)).rev();
+        lengths.find_map(|(_, len)| self.entries.get(&(masked(destination, *len), *len)))
     }
 
     /// Notes that traffic to `destination` went by a shortcut at `now`; says by which.
@@ -90,7 +91,7 @@ impl Shortcuts {
         if let Some(old) = old {
             shortcut.used = old.used;
         } else {
-            *self.lengths.entry((host_len(key.0), key.1)).or_default() += 1;
+            self.lengths.add((host_len(key.0), key.1));
         }
         out.push(Event::ShortcutAdded {
             shortcut: shortcut.name(),
@@ -164,13 +165,7 @@ impl Shortcuts {
     fn take(&mut self, key: Key) -> Option<Shortcut> {
         let shortcut = self.entries.remove(&key)?;
         self.timers.cancel(key);
-        let length = (host_len(key.0), key.1);
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
-        }
+        self.lengths.remove(&(host_len(key.0), key.1));
         Some(shortcut)
     }
 
@@ -182,7 +177,7 @@ impl Shortcuts {
         if self.entries.len() > self.limit || !self.timers.consistent() || self.timers.len() != self.entries.len() {
             return Err("too many shortcuts, or shortcuts and timers differ".into());
         }
-        if self.lengths.values().sum::<usize>() != self.entries.len() {
+        if self.lengths.total() != self.entries.len() {
             return Err("prefix lengths of shortcuts are miscounted".into());
         }
         for (key, s) in &self.entries {
