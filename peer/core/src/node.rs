@@ -182,8 +182,11 @@ impl Node {
                 Reply::Cleared { bindings }
             }
             Command::AddRoute(route) => {
-                let room = self.rib.len() < self.config.limits.routes;
-                let changed = room && self.config.check_route(&route).is_ok() && self.rib.add(route);
+                let mut changed = self.config.check_route(&route).is_ok() && self.rib.add(route);
+                // One in place of another needs no room.
+                if self.rib.len() > self.config.limits.routes {
+                    changed = !self.rib.delete(route.prefix, route.prefix_len);
+                }
                 self.routes_changed(changed, route.prefix, route.prefix_len);
                 Reply::Route { changed }
             }

@@ -119,6 +119,11 @@ fn packets_to_everywhere_leave_nothing_behind() {
         let reply = hub.command(secs(0), Command::AddRoute(Route { prefix, prefix_len: 24, via }));
         assert_eq!(reply, dmvpn_core::Reply::Route { changed: n < 20_000 });
     }
+    // One in place of another needs none.
+    let instead = Route { prefix: Ipv4Addr::from_bits(0xAC00_0000).into(), prefix_len: 24, via: RouteVia::Beyond };
+    for changed in [true, false] {
+        assert_eq!(hub.command(secs(0), Command::AddRoute(instead)), dmvpn_core::Reply::Route { changed });
+    }
     let mut batch = TxBatch::new();
     for n in 0..100_000u32 {
         let mut packet = vec![0; 4 + 20];

@@ -119,6 +119,8 @@ fn clusters_receivers_and_routes_have_names_for_their_problems_too() {
     };
     assert_eq!(fault(&[route("10.9.0.0", 33, RouteVia::Beyond)]), RouteFault::PrefixLength { max: 32 });
     assert_eq!(fault(&[route("10.9.0.0", 16, RouteVia::Beyond); 2]), RouteFault::Duplicate);
+    let twice = [route("10.9.0.0", 16, RouteVia::Beyond), route("10.9.7.0", 16, RouteVia::Beyond)];
+    assert_eq!(fault(&twice), RouteFault::Duplicate);
     assert_eq!(fault(&[route("10.9.0.0", 16, through(1, "10.0.0.1"))]), RouteFault::UnknownTunnel);
     assert!(matches!(fault(&[route("10.9.0.0", 16, through(0, "fd00::1"))]), RouteFault::WrongFamily { .. }));
     assert!(matches!(fault(&[route("fd00::", 16, through(0, "10.0.0.1"))]), RouteFault::WrongFamily { .. }));

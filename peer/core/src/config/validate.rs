@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::{Config, GreMode, Multicast, Route, RouteVia, Secret, Tunnel, host_len, in_prefix, is_station};
+use super::{Config, GreMode, Multicast, Route, RouteVia, Secret, Tunnel, host_len, in_prefix, is_station, masked};
 
 /// A configuration that a node cannot run: which tunnel, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -226,7 +226,8 @@ impl Config {
         let mut seen = std::collections::BTreeSet::new();
         for route in &self.routes {
             let &Route { prefix, prefix_len, .. } = route;
-            let twice = if seen.insert((prefix, prefix_len)) { Ok(()) } else { Err(RouteFault::Duplicate) };
+            let twice =
+                if seen.insert((masked(prefix, prefix_len), prefix_len)) { Ok(()) } else { Err(RouteFault::Duplicate) };
             self.check_route(route).and(twice).map_err(|fault| ConfigProblem::Route { prefix, prefix_len, fault })?;
         }
         Ok(())
