@@ -116,6 +116,9 @@ fn what_was_here_already_is_error_3() {
         let seen = world.ask("hub", from, &message);
         assert_eq!((seen.packet.dst, error_of(&seen).code), (ip(from), ErrorCode::LOOP_DETECTED));
     }
+    // One that has come round: the way back leads round again, so the error goes straight to the client.
+    let seen = world.ask("hub", "192.0.2.77", &put(ask(), ExtensionValue::ForwardTransit(hub.clone())));
+    assert_eq!((seen.packet.dst, error_of(&seen).code), (ip(A), ErrorCode::LOOP_DETECTED));
     // The control: a request may carry a reverse record.
     assert_eq!(world.ask("hub", A, &put(ask(), ExtensionValue::ReverseTransit(hub))).packet.dst, ip(B));
 }

@@ -1,5 +1,7 @@
 //! Error Indications (RFC 2332 §5.2.7): when one is due, and what it says.
 
+use std::net::IpAddr;
+
 use dmvpn_wire::ProtoAddr;
 use dmvpn_wire::nhrp::{Body, ErrorCode, ErrorIndication, Message};
 
@@ -35,6 +37,11 @@ impl From<DropReason> for Rejection {
 pub(crate) struct Offender(ProtoAddr);
 
 impl Offender {
+    /// Its protocol address.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        self.0.ip()
+    }
+
     /// NHRP-5.2.7-05: the source of a bad request, the destination of a bad reply.
     pub(crate) fn of(message: &Message) -> Self {
         Self(match &message.body {
@@ -49,10 +56,11 @@ impl Offender {
 /// Octets that the headers of an Error Indication and of GRE with key and IPv6 around it take at most.
 const AROUND_QUOTE: usize = 128;
 
-/// The Error Indication about a received message, to where it came from.
+/// The Error Indication about a received message, to the NBMA address `to`.
 pub(crate) fn indication(
     tunnel: &Tunnel,
     received: Received<'_>,
+    to: IpAddr,
     offender: Offender,
     code: ErrorCode,
     offset: u16,
@@ -71,5 +79,5 @@ pub(crate) fn indication(
     });
     // CISCO-ERR-01: hop count 255 like any other message. NHRP-5.2.7-11: no extensions, so no authentication either.
     let message = Box::new(Message::new(fixed(tunnel), body));
-    Effect::Send { tunnel: received.tunnel, to: received.from, message }
+    Effect::Send { tunnel: received.tunnel, to, message }
 }

@@ -7,9 +7,12 @@
 //!                                                       +----------> for another   -> transit
 //! ```
 
+use std::net::IpAddr;
+
 use dmvpn_wire::nhrp::{Body, Message, MessageType};
 use dmvpn_wire::{ErrorKind, ProtoAddr};
 
+use super::cache::BindingKind;
 use super::error::Rejection;
 use super::route::Way;
 use super::{Context, Effect, Nhrp, Received, auth, error, extension, fixed, server, transit};
@@ -58,13 +61,9 @@ impl Nhrp {
                 } else if !self.errors.allow(now) {
                     cx.stats.errors_suppressed += 1;
                 } else {
-                    out.push(Effect::Event(Event::ErrorSent {
-                        tunnel: received.tunnel,
-                        to: received.from,
-                        code,
-                        offset,
-                    }));
-                    out.push(error::indication(tunnel, received, bad, code, offset));
+                    let to = self.whom_to_tell(received, bad, rejection.reason);
+                    out.push(Effect::Event(Event::ErrorSent { tunnel: received.tunnel, to, code, offset }));
+                    out.push(error::indication(tunnel, received, to, bad, code, offset));
                 }
             }
             rejection.reason
@@ -121,6 +120,14 @@ impl Nhrp {
                 self.pass_on(now, cx, received, message, src, out)
             }
         }
+    }
+
+    /// Where an Error Indication goes: to where the message came from. One about a message that has come round goes
+    /// straight to a client that is known here, because the way back leads round as well and ends here (NHRP-5.2.7-10).
+    fn whom_to_tell(&self, received: Received<'_>, offender: error::Offender, reason: DropReason) -> IpAddr {
+        let client = offender.address().filter(|_| reason == DropReason::Loop);
+        let binding = client.and_then(|client| self.cache.lookup(received.tunnel, client));
+        binding.filter(|b| b.kind == BindingKind::Dynamic).map_or(received.from, |b| b.nbma)
     }
 
     /// Whether a message for `destination` would be passed on.
