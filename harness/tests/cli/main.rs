@@ -5,6 +5,7 @@
 mod coverage;
 mod evidence;
 mod signals;
+mod suites;
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;

@@ -83,9 +83,11 @@ fn no_wider_than_asked_for_and_the_host_by_rfc_2332() {
         (Profile::Dmvpn, Some(24), false, 24),
         (Profile::Dmvpn, Some(16), false, 21),
         (Profile::Dmvpn, Some(32), false, 32),
-        (Profile::Dmvpn, Some(255), false, 32),
+        (Profile::Dmvpn, Some(255), false, 21),
+        (Profile::Dmvpn, Some(254), false, 32),
         (Profile::Dmvpn, Some(24), true, 32),
         (Profile::Rfc2332, Some(0), false, 32),
+        (Profile::Rfc2332, Some(255), false, 32),
         (Profile::Rfc2332, Some(28), false, 28),
     ] {
         let message = edit(about("172.20.1.1"), |m| match asked {

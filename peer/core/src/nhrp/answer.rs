@@ -259,7 +259,8 @@ fn prefix_for(tunnel: &Tunnel, request: &Mandatory, host: u8, available: u8) -> 
         return host;
     }
     match (asked, tunnel.nhrp.profile) {
-        (0, Profile::Dmvpn) => available,
+        // RFC 2332 §5.2.0.1 has 255 mean what 0 does; IOS sends the one and FRR the other, and both want networks.
+        (0 | 0xFF, Profile::Dmvpn) => available,
         (0, Profile::Rfc2332) => host,
         _ => available.max(asked.min(host)),
     }

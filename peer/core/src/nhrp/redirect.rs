@@ -125,8 +125,9 @@ impl Nhrp {
         // DMVPN-4.5-03: forwarding stops here, or does so in this NBMA network.
         let out_of = match cx.rib.lookup(destination).map(|found| found.hop) {
             Some(Hop::Tunnel { tunnel, .. }) if here(tunnel) => tunnel,
-            Some(_) => return Err(ignored),
-            None => received.tunnel,
+            // DMVPN-4.5-01: the server follows from the route. A station that was given none sends everything by its servers.
+            None if cx.rib.is_empty() => received.tunnel,
+            _ => return Err(ignored),
         };
         self.wanted(now, cx, out_of, destination, out);
         Ok(())
