@@ -237,6 +237,7 @@ fn prefixes_are_taken_as_far_as_they_can_be_true() {
     }
     // Wide, but nothing of ours in it.
     let mut world = world(spoke(1));
+    world.act("spoke", |node, now| node.command(now, Command::AddRoute(via("172.30.0.0", 15, "10.0.0.1"))));
     let message = asked(&mut world, "172.30.2.9");
     world.tell("spoke", B, &answer(&message, 0x6000, B, "10.0.0.12", 15, 90));
     assert_eq!(shortcuts(&mut world)[0].0, "172.30.0.0/15");
