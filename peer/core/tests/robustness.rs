@@ -296,7 +296,7 @@ fn ipv6_hosts_behind_ipv6_tunnels_are_resolved() {
     for (name, n, net) in [("a", 11, "fd01:1::"), ("b", 12, "fd01:2::")] {
         let mut spoke = tunnel(&format!("192.0.2.{n}"), &format!("fd00::{n}"));
         spoke.nhrp.nhs.push(Nhs::new(ip("fd00::1"), ip("192.0.2.1")));
-        let routes = vec![lan(net, 48), via("fd01::", 32, "fd00::1")];
+        let routes = vec![lan(net, 48), via("fd01::", 16, "fd00::1")];
         world.add(name, Config { tunnels: vec![spoke], routes, ..Config::default() });
     }
     world.run(secs(1));

@@ -103,9 +103,10 @@ impl Nhrp {
     fn as_egress(&self, cx: &Context<'_>, tunnel: &Tunnel, request: &Mandatory, target: IpAddr, at: Egress) -> Answer {
         let host = host_len(target);
         let available = match at {
-            Egress::Attached => cx.rib.widest(target, widest_allowed(host)).unwrap_or(host),
+            // An own address in an attached network is a part of that network; that of a tunnel is a route of its own.
+            Egress::Own | Egress::Attached => cx.rib.widest(target, widest_allowed(host)).unwrap_or(host),
             // NHRP-6.3-02: nobody vouches for what is behind another router.
-            Egress::Own | Egress::Beyond => host,
+            Egress::Beyond => host,
         };
         let unique = request.flags.contains(Flags::RESOLUTION_UNIQUE);
         let prefix_len = prefix_for(tunnel, request, host, available);
