@@ -76,6 +76,7 @@ pub fn all() -> impl Iterator<Item = &'static Fault> {
     [
         faults::client::FAULTS,
         faults::server::FAULTS,
+        faults::purge::FAULTS,
         faults::transit::FAULTS,
         faults::formats::FAULTS,
         faults::data::FAULTS,

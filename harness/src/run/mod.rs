@@ -18,6 +18,7 @@ mod inner;
 pub mod inside;
 pub mod keep;
 pub mod nodes;
+mod octets;
 pub mod plan;
 mod steps;
 pub mod up;

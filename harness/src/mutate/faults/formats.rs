@@ -154,7 +154,7 @@ pub static FAULTS: &[Fault] = &[
         requirement: "NHRP-5.3-10",
         what: "Replies have an extension that the request did not have.",
         changes: &[Change::Says(|_, message| {
-            if !forwarded(message) && is_reply(&[&[0; 17][..], &[message.message_type().0]].concat()) {
+            if !forwarded(message) && matches!(message.message_type().0, 2 | 4 | 6) {
                 let code = ExtensionType(0x3800);
                 message.extensions.push(Extension::new(ExtensionValue::Unknown { code, data: Vec::new() }));
             }

@@ -3,10 +3,11 @@
 pub mod client;
 pub mod data;
 pub mod formats;
+pub mod purge;
 pub mod server;
 pub mod transit;
 
-use dmvpn_wire::nhrp::{Body, Cies, ExtensionType, Flags, Mandatory, Message, MessageType};
+use dmvpn_wire::nhrp::{Body, Cies, ErrorCode, ExtensionType, Flags, Mandatory, Message, MessageType};
 
 use super::Fate;
 
@@ -51,6 +52,14 @@ fn entries(message: &mut Message, code: ExtensionType, change: impl FnOnce(&mut 
 /// Loses messages of one type.
 fn lose(message: &Message, kind: MessageType) -> Fate {
     if is(message, kind) { Fate::Lose } else { Fate::Pass }
+}
+
+/// Loses Error Indications of one code.
+fn lose_errors(message: &Message, code: ErrorCode) -> Fate {
+    match &message.body {
+        Body::ErrorIndication(error) if error.code == code => Fate::Lose,
+        _ => Fate::Pass,
+    }
 }
 
 fn set(flags: &mut Flags, bit: Flags) {

@@ -1,29 +1,23 @@
 //! Faults of a next hop server and of an egress: what is accepted, what is answered, what is forgotten.
 
-use dmvpn_wire::nhrp::{Body, CieCode, ErrorCode, Extension, ExtensionType, ExtensionValue, Flags, MessageType};
+use dmvpn_wire::nhrp::{
+    Body, Cie, CieCode, Cies, ErrorCode, Extension, ExtensionType, ExtensionValue, Flags, Message, MessageType,
+};
 
 use super::super::{Change, Fate, Fault};
-use super::{clear, entries, forwarded, is, mandatory, reply, set};
+use super::{clear, entries, forwarded, is, lose_errors, mandatory, reply, set};
 
 const REGISTRATION: MessageType = MessageType::REGISTRATION_REQUEST;
 const REGISTERED: MessageType = MessageType::REGISTRATION_REPLY;
 const RESOLVED: MessageType = MessageType::RESOLUTION_REPLY;
 
 /// Loses own replies that refuse with a code.
-fn lose_refusals(message: &dmvpn_wire::nhrp::Message, code: CieCode) -> Fate {
+fn lose_refusals(message: &Message, code: CieCode) -> Fate {
     let refuses = message.mandatory().is_some_and(|m| m.cies.iter().any(|cie| cie.code == code));
     if refuses && matches!(message.body, Body::ResolutionReply(_) | Body::RegistrationReply(_)) {
         Fate::Lose
     } else {
         Fate::Pass
-    }
-}
-
-/// Loses Error Indications of one code.
-fn lose_errors(message: &dmvpn_wire::nhrp::Message, code: ErrorCode) -> Fate {
-    match &message.body {
-        Body::ErrorIndication(error) if error.code == code => Fate::Lose,
-        _ => Fate::Pass,
     }
 }
 
@@ -224,7 +218,7 @@ pub static FAULTS: &[Fault] = &[
         what: "Replies have a NAT extension that was not asked for.",
         changes: &[Change::Says(|_, message| {
             if is(message, REGISTERED) && message.extension(ExtensionType::CISCO_NAT).is_none() {
-                message.extensions.push(Extension::new(ExtensionValue::CiscoNat(dmvpn_wire::nhrp::Cies::new())));
+                message.extensions.push(Extension::new(ExtensionValue::CiscoNat(Cies::new())));
             }
             Fate::Pass
         })],
@@ -270,7 +264,7 @@ pub static FAULTS: &[Fault] = &[
             let (nbma, proto) = (talk.nbma.into(), talk.protocol.into());
             if matches!(message.body, Body::ResolutionReply(_) | Body::RegistrationReply(_)) && !forwarded(message) {
                 entries(message, ExtensionType::FORWARD_TRANSIT, |cies| {
-                    cies.push(dmvpn_wire::nhrp::Cie { nbma, proto, ..dmvpn_wire::nhrp::Cie::default() });
+                    cies.push(Cie { nbma, proto, ..Cie::default() });
                 });
             }
             Fate::Pass
@@ -284,7 +278,7 @@ pub static FAULTS: &[Fault] = &[
             let (nbma, proto) = (talk.nbma.into(), talk.protocol.into());
             if matches!(message.body, Body::ResolutionReply(_) | Body::RegistrationReply(_)) && !forwarded(message) {
                 entries(message, ExtensionType::REVERSE_TRANSIT, |cies| {
-                    cies.push(dmvpn_wire::nhrp::Cie { nbma, proto, ..dmvpn_wire::nhrp::Cie::default() });
+                    cies.push(Cie { nbma, proto, ..Cie::default() });
                 });
             }
             Fate::Pass
@@ -447,68 +441,6 @@ pub static FAULTS: &[Fault] = &[
         changes: &[Change::Hears(|_, message| {
             mandatory(message, MessageType::RESOLUTION_REQUEST, |m| {
                 m.cies.iter_mut().for_each(|cie| cie.holding_time = 0)
-            })
-        })],
-    },
-    Fault {
-        name: "purge-not-answered",
-        requirement: "NHRP-5.2.5-03",
-        what: "Purge requests are not answered.",
-        changes: &[Change::Says(|_, message| super::lose(message, MessageType::PURGE_REPLY))],
-    },
-    Fault {
-        name: "purge-always-answered",
-        requirement: "NHRP-5.2.5-04",
-        what: "Purge requests are answered although no answer is wanted.",
-        changes: &[Change::Hears(|_, message| {
-            mandatory(message, MessageType::PURGE_REQUEST, |m| clear(&mut m.flags, Flags::PURGE_NO_REPLY))
-        })],
-    },
-    Fault {
-        name: "purge-not-heard",
-        requirement: "NHRP-5.2.5-10",
-        what: "A purge request changes nothing.",
-        changes: &[Change::Hears(|_, message| super::lose(message, MessageType::PURGE_REQUEST))],
-    },
-    Fault {
-        name: "purge-of-hosts-only",
-        requirement: "NHRP-5.2.5-05",
-        what: "A purge of a prefix purges its first address only.",
-        changes: &[
-            Change::Hears(|talk, message| {
-                mandatory(message, MessageType::PURGE_REQUEST, |m| {
-                    talk.aside = Some((m.request_id, m.cies.clone()));
-                    m.cies.iter_mut().for_each(|cie| cie.prefix_len = 32);
-                })
-            }),
-            Change::Says(|talk, message| {
-                mandatory(message, MessageType::PURGE_REPLY, |m| {
-                    if let Some((_, cies)) = talk.aside.take() {
-                        m.cies = cies;
-                    }
-                })
-            }),
-        ],
-    },
-    Fault {
-        name: "requesters-not-told",
-        requirement: "NHRP-5.2.5-11",
-        what: "Stations that were given a binding are not told when it is gone.",
-        changes: &[Change::Says(|_, message| super::lose(message, MessageType::PURGE_REQUEST))],
-    },
-    Fault {
-        name: "purge-reply-without-entries",
-        requirement: "NHRP-5.2.6-01",
-        what: "Purge replies have lost the entries of the request.",
-        changes: &[Change::Says(|_, message| mandatory(message, MessageType::PURGE_REPLY, |m| m.cies.clear()))],
-    },
-    Fault {
-        name: "purge-with-mtu",
-        requirement: "NHRP-5.2.5-06",
-        what: "Purge requests carry an MTU and a preference.",
-        changes: &[Change::Says(|_, message| {
-            mandatory(message, MessageType::PURGE_REQUEST, |m| {
-                m.cies.iter_mut().for_each(|cie| (cie.mtu, cie.preference) = (1400, 1));
             })
         })],
     },

@@ -4,7 +4,7 @@ use dmvpn_wire::nhrp::{Body, Cie, ErrorCode, ExtensionType, ExtensionValue, Mess
 
 use super::super::shim::{Talk, mend};
 use super::super::{Change, Fate, Fault};
-use super::{entries, forwarded, is, lose};
+use super::{entries, forwarded, is, lose, lose_errors};
 
 /// Whether the message is a request that is passed on.
 fn request(message: &Message) -> bool {
@@ -16,13 +16,6 @@ fn request(message: &Message) -> bool {
 fn reply(message: &Message) -> bool {
     forwarded(message)
         && matches!(message.body, Body::ResolutionReply(_) | Body::RegistrationReply(_) | Body::PurgeReply(_))
-}
-
-fn lose_error(message: &Message, code: ErrorCode) -> Fate {
-    match &message.body {
-        Body::ErrorIndication(error) if error.code == code => Fate::Lose,
-        _ => Fate::Pass,
-    }
 }
 
 /// Takes the node itself out of a record before the node looks at it, so that it sees no loop.
@@ -58,7 +51,7 @@ pub static FAULTS: &[Fault] =
             name: "hop-count-zero-in-silence",
             requirement: "NHRP-5.1-08",
             what: "That a message has run out of hops is not reported.",
-            changes: &[Change::Says(|_, message| lose_error(message, ErrorCode::HOP_COUNT_EXCEEDED))],
+            changes: &[Change::Says(|_, message| lose_errors(message, ErrorCode::HOP_COUNT_EXCEEDED))],
         },
         Fault {
             name: "nothing-passed-on",
@@ -152,7 +145,7 @@ pub static FAULTS: &[Fault] =
             name: "loops-in-silence",
             requirement: "NHRP-5.3.2-05",
             what: "A loop is not reported.",
-            changes: &[Change::Says(|_, message| lose_error(message, ErrorCode::LOOP_DETECTED))],
+            changes: &[Change::Says(|_, message| lose_errors(message, ErrorCode::LOOP_DETECTED))],
         },
         Fault {
             name: "order-of-extensions-lost",
