@@ -182,13 +182,19 @@ pub(super) fn bind(command: &mut std::process::Command) {
     }
 }
 
-/// Lets a program hear the signals that its agent keeps for a thread of its own. What is blocked here would be blocked there
-/// for good: a daemon that was told to end would never know.
+/// Lets a program hear the signals that its agent keeps for a thread of its own, and those that whoever started the agent
+/// has it ignore, as shells do with what runs in the background. What is blocked or ignored here would be so there for good:
+/// a daemon that was told to end, or a program that was interrupted, would never know.
 pub(super) fn hear_signals(command: &mut std::process::Command) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: between fork and exec only a system call is made; nothing is allocated and no lock is taken.
+    // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
     unsafe {
-        command.pre_exec(|| Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?));
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(nix::sys::signal::SigSet::empty().thread_set_mask()?)
+        });
     }
 }
 
