@@ -1,7 +1,7 @@
 //! The hunt: which cases notice a fault.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
@@ -9,6 +9,7 @@ use super::Fault;
 use crate::run::case::Settings;
 use crate::run::execute::trial;
 use crate::run::plan::Cell;
+use crate::run::side_by_side::side_by_side;
 use crate::verdict::Outcome;
 
 /// What came of one fault.
@@ -59,16 +60,21 @@ impl Hunt<'_> {
 
     /// Cases that do not even pass without a fault: there is no telling what they would notice.
     pub fn broken(&self, interrupted: &Arc<AtomicBool>) -> Vec<(String, String)> {
-        let judged = self.each(self.cells.len(), interrupted, |index| {
-            let verdict = trial(&self.cells[index], self.settings(None), interrupted);
-            (!good(verdict.outcome)).then(|| (self.cells[index].id(), verdict.reason))
-        });
+        let judged = side_by_side(
+            self.jobs,
+            self.cells.len(),
+            || going_on(interrupted),
+            |index| {
+                let verdict = trial(&self.cells[index], self.settings(None), interrupted);
+                (!good(verdict.outcome)).then(|| (self.cells[index].id(), verdict.reason))
+            },
+        );
         judged.into_iter().flatten().collect()
     }
 
     /// Tries all faults, side by side. In the order of `faults`, fewer if interrupted.
     pub fn run(&self, faults: &[&'static Fault], interrupted: &Arc<AtomicBool>) -> Vec<Finding> {
-        self.each(faults.len(), interrupted, |index| self.one(faults[index], interrupted))
+        side_by_side(self.jobs, faults.len(), || going_on(interrupted), |index| self.one(faults[index], interrupted))
     }
 
     fn one(&self, fault: &'static Fault, interrupted: &Arc<AtomicBool>) -> Finding {
@@ -85,7 +91,7 @@ impl Hunt<'_> {
             tried: 0,
         };
         for cell in order {
-            if interrupted.load(Ordering::Relaxed) || (!self.exhaustive && !finding.noticed_by.is_empty()) {
+            if !going_on(interrupted) || (!self.exhaustive && !finding.noticed_by.is_empty()) {
                 break;
             }
             finding.tried += 1;
@@ -97,27 +103,10 @@ impl Hunt<'_> {
         }
         finding
     }
+}
 
-    /// Does `work` for each number below `count`, on several threads, and keeps the order.
-    fn each<T: Send>(&self, count: usize, interrupted: &AtomicBool, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-        let next = AtomicUsize::new(0);
-        let mut done: Vec<(usize, T)> = std::thread::scope(|scope| {
-            let worker = || {
-                let mut own = Vec::new();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count || interrupted.load(Ordering::Relaxed) {
-                        return own;
-                    }
-                    own.push((index, work(index)));
-                }
-            };
-            let threads: Vec<_> = (0..self.jobs.clamp(1, count.max(1))).map(|_| scope.spawn(worker)).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
-        });
-        done.sort_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, result)| result).collect()
-    }
+fn going_on(interrupted: &AtomicBool) -> bool {
+    !interrupted.load(Ordering::Relaxed)
 }
 
 /// Whether a verdict notices nothing.

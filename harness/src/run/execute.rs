@@ -12,6 +12,7 @@ use super::divergence::{self, Divergence};
 use super::guests::Guests;
 use super::keep::{self, Keep};
 use super::plan::{Cell, LabKey, is_destructive};
+use super::side_by_side::side_by_side;
 use crate::evidence::Run;
 use crate::report::Reporter;
 use crate::subject::Subject;
@@ -128,17 +129,16 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, real: &mut Real<'_>) -
 /// Simulated cells, side by side.
 fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
     let context = tally.context;
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..context.jobs.clamp(1, indices.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(index) = indices.get(next.fetch_add(1, Ordering::Relaxed)).filter(|_| tally.go_on()) {
-                    let mut driver = Sim::new(cells[*index].epoch_ns(), Arc::clone(&context.interrupted));
-                    tally.tell(*index, run_cell(&cells[*index], context, &mut driver));
-                }
-            });
-        }
-    });
+    side_by_side(
+        context.jobs,
+        indices.len(),
+        || tally.go_on(),
+        |at| {
+            let index = indices[at];
+            let mut driver = Sim::new(cells[index].epoch_ns(), Arc::clone(&context.interrupted));
+            tally.tell(index, run_cell(&cells[index], context, &mut driver));
+        },
+    );
 }
 
 /// Cells with routers, one after the other.

@@ -20,6 +20,7 @@ pub mod keep;
 pub mod nodes;
 mod octets;
 pub mod plan;
+pub mod side_by_side;
 mod steps;
 pub mod up;
 

@@ -347,10 +347,10 @@ impl Fabric {
             Player::Outside => self.outbound.push(Outbound { to, octets }),
             Player::Node(process) => {
                 let Some((underlay, payload)) = outer::decapsulate(&octets) else { return };
-                let mut payload = payload.to_vec();
-                let copies = process.shim.as_mut().map_or(1, |shim| shim.receive(&mut payload));
-                for _ in 0..copies {
-                    self.deliver(to, now, underlay, &payload);
+                let Some(shim) = &mut process.shim else { return self.deliver(to, now, underlay, payload) };
+                let mut changed = payload.to_vec();
+                for _ in 0..shim.receive(&mut changed) {
+                    self.deliver(to, now, underlay, &changed);
                 }
             }
         }

@@ -8,18 +8,20 @@ use dmvpn_wire::{gre, ipv4};
 
 use super::super::{Change, Fate, Fault};
 
+/// What follows the GRE header, if it is NHRP.
+fn nhrp(packet: &[u8]) -> Option<&[u8]> {
+    let header = gre::Packet::new(packet);
+    (header.protocol() == Some(EtherType::NHRP)).then(|| packet.get(header.header_len()..))?
+}
+
 /// Type of the NHRP message in a GRE packet.
 pub(super) fn nhrp_type(packet: &[u8]) -> Option<u8> {
-    let header = gre::Packet::new(packet);
-    (header.protocol() == Some(EtherType::NHRP)).then_some(())?;
-    Packet::new(header.payload()?).message_type().map(|kind| kind.0)
+    Packet::new(nhrp(packet)?).message_type().map(|kind| kind.0)
 }
 
 /// The NBMA address that the source of a message claims, if the message is of this type.
 pub(super) fn claimed_source(packet: &[u8], kind: MessageType) -> Option<IpAddr> {
-    let header = gre::Packet::new(packet);
-    (header.protocol() == Some(EtherType::NHRP)).then_some(())?;
-    let message = Message::parse(header.payload()?).ok()?;
+    let message = Message::parse(nhrp(packet)?).ok()?;
     (message.message_type() == kind).then(|| message.mandatory()?.src_nbma.ip())?
 }
 
