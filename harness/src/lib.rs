@@ -1,10 +1,8 @@
 //! Interoperability test harness and packet lab for DMVPN: suites, worlds, verdicts and their evidence.
 
 pub mod agent;
-pub mod capture;
 pub mod cli;
 pub mod coverage;
-pub mod dissect;
 pub mod docker;
 pub mod doctor;
 pub mod dossier;
@@ -27,3 +25,5 @@ pub mod suite;
 pub mod verdict;
 pub mod version;
 pub mod world;
+
+pub use dmvpn_inspect::{capture, dissect};
