@@ -19,7 +19,7 @@ pub trait Fields {
 
 impl Fields for Dissection {
     fn value(&self, path: &str) -> Option<FieldValue> {
-        Dissection::value(self, path).cloned()
+        Dissection::value(self, path)
     }
 
     fn list_len(&self, path: &str) -> Option<usize> {

@@ -93,11 +93,11 @@ fn every_message_over_both_families() {
             let read = Dissection::of_ip(&octets);
             assert_eq!(read.nhrp_type(), Some(kind), "{}", msg.name());
             assert_eq!(read.value("malformed"), None, "{} over {nbma}", msg.name());
-            assert_eq!(read.value("hdr.chksum_ok"), Some(&FieldValue::Uint(1)));
-            assert_eq!(read.value("src.nbma"), Some(&FieldValue::Addr(from.nbma)));
-            assert_eq!(read.value("src.protocol"), Some(&FieldValue::Addr(from.cloud.protocol)));
-            assert_eq!(read.value("dst.protocol"), Some(&FieldValue::Addr(to.cloud.protocol)));
-            assert_eq!(read.value("gre.key"), Some(&FieldValue::Uint(42)));
+            assert_eq!(read.value("hdr.chksum_ok"), Some(FieldValue::Uint(1)));
+            assert_eq!(read.value("src.nbma"), Some(FieldValue::Addr(from.nbma)));
+            assert_eq!(read.value("src.protocol"), Some(FieldValue::Addr(from.cloud.protocol)));
+            assert_eq!(read.value("dst.protocol"), Some(FieldValue::Addr(to.cloud.protocol)));
+            assert_eq!(read.value("gre.key"), Some(FieldValue::Uint(42)));
             // Without an address to go to there is nothing to be said.
             assert!(compose(&step, &from, None, &env).is_err());
         }

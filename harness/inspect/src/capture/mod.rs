@@ -24,8 +24,16 @@ impl LinkType {
     pub const NULL: LinkType = LinkType(0);
     /// An Ethernet header.
     pub const ETHERNET: LinkType = LinkType(1);
+    /// An IPv4 or IPv6 header, by a number of some BSD.
+    pub const RAW_BSD: LinkType = LinkType(12);
     /// An IPv4 or IPv6 header.
     pub const RAW: LinkType = LinkType(101);
+    /// OpenBSD loopback: a protocol family in network order, then the network header.
+    pub const LOOP: LinkType = LinkType(108);
+    /// An IPv4 header.
+    pub const IPV4: LinkType = LinkType(228);
+    /// An IPv6 header.
+    pub const IPV6: LinkType = LinkType(229);
     /// Linux "any" interface, first form.
     pub const LINUX_SLL: LinkType = LinkType(113);
     /// Netfilter log.

@@ -71,6 +71,16 @@ use FieldKind::{Addr, Bytes, Flag, List, Seconds, Text};
 
 /// Fields outside CIEs.
 const PLAIN: &[Entry] = &[
+    entry("eth.dst", Bytes, "destination of the Ethernet frame"),
+    entry("eth.src", Bytes, "its source"),
+    entry("eth.type", U16, "its EtherType, or below 0x0600 its length"),
+    entry("vlan.id", U16, "VLAN, IEEE 802.1Q"),
+    entry("vlan.priority", U8, "priority of the VLAN tag"),
+    entry("vlan.type", U16, "EtherType behind the VLAN tag"),
+    entry("sll.packet_type", U16, "Linux cooked capture: 0 to us, 1 broadcast, 2 multicast, 3 to others, 4 from us"),
+    entry("sll.type", U16, "its EtherType"),
+    entry("null.family", U32, "protocol family of a BSD loopback"),
+    entry("nflog.family", U8, "protocol family of a Netfilter log"),
     entry("ip.src", Addr, "outer source address (NBMA)"),
     entry("ip.dst", Addr, "outer destination address (NBMA)"),
     entry("ip.version", U8, "4 or 6"),
@@ -78,6 +88,9 @@ const PLAIN: &[Entry] = &[
     entry("ip.length", U16, "total length (IPv4) or payload length (IPv6)"),
     entry("ip.id", U16, "IPv4 identification"),
     entry("ip.df", Flag, "IPv4 don't fragment"),
+    entry("ip.mf", Flag, "more fragments follow"),
+    entry("ip.fragment_offset", U16, "where the fragment's payload begins in its datagram, in units of 8 octets"),
+    entry("ip.fragment_id", U32, "identification of an IPv6 fragment"),
     entry("ip.ttl", U8, "time to live or hop limit"),
     entry("ip.protocol", U8, "IP protocol of the payload (47 = GRE)"),
     entry("ip.checksum", U16, "IPv4 header checksum"),
@@ -96,6 +109,8 @@ const PLAIN: &[Entry] = &[
     entry("inner.tos", U8, "type of service or traffic class of the inner packet"),
     entry("inner.protocol", U8, "IP protocol of the inner packet's payload (1, 58 = ICMP)"),
     entry("inner.length", U16, "octets of the whole inner packet, by its own header"),
+    entry("inner.id", U16, "identification of the inner IPv4 packet"),
+    entry("inner.fragment_offset", U16, "where the inner fragment's payload begins, in units of 8 octets"),
     entry("inner.checksum", U16, "header checksum of the inner IPv4 packet"),
     entry("inner.checksum_ok", Flag, "1 if the inner IPv4 header checksum verifies"),
     entry("inner.payload", Bytes, "what follows the inner IP header"),
@@ -105,6 +120,22 @@ const PLAIN: &[Entry] = &[
     entry("icmp.seq", U16, "sequence number of an echo"),
     entry("udp.src", U16, "UDP source port"),
     entry("udp.dst", U16, "UDP destination port"),
+    entry("udp.length", U16, "octets of UDP header and payload, as it says"),
+    entry("udp.checksum", U16, "UDP checksum, 0 where there is none"),
+    entry("tcp.src", U16, "TCP source port"),
+    entry("tcp.dst", U16, "TCP destination port"),
+    entry("tcp.flags", U16, "TCP flags, the low 12 bits of their word"),
+    entry("ospf.version", U8, "OSPF version, 2 or 3"),
+    entry("ospf.type", U8, "1 Hello, 2 Database Description, 3 Request, 4 Update, 5 Acknowledgment"),
+    entry("ospf.router_id", Addr, "router ID of the sender"),
+    entry("ospf.area", Addr, "area"),
+    entry("eigrp.version", U8, "EIGRP version, RFC 7868 section 6.5"),
+    entry("eigrp.opcode", U8, "1 Update, 3 Query, 4 Reply, 5 Hello"),
+    entry("eigrp.as", U16, "autonomous system"),
+    entry("rip.command", U8, "1 request, 2 response"),
+    entry("rip.version", U8, "RIP version"),
+    entry("bgp.length", U16, "octets of the first BGP message of the segment"),
+    entry("bgp.type", U8, "1 OPEN, 2 UPDATE, 3 NOTIFICATION, 4 KEEPALIVE"),
     entry("esp.spi", U32, "Security Parameters Index, RFC 4303 section 2.1"),
     entry("esp.seq", U32, "sequence number, the low 32 bits"),
     entry("esp.length", U16, "octets behind the sequence number: IV, cipher text and ICV"),
@@ -204,6 +235,9 @@ const CIE: &[Entry] = &[
     entry("protocol", Addr, "client protocol address"),
 ];
 
+/// Layers that may be inside a tunnel as well: `inner.udp.src`.
+const CARRIED: &[&str] = &["udp.", "tcp.", "gre.", "esp.", "ike."];
+
 /// Finds what a path holds.
 ///
 /// # Errors
@@ -242,6 +276,10 @@ pub fn paths() -> impl Iterator<Item = (String, FieldKind, &'static str)> {
 fn resolve(general: &str) -> Option<FieldKind> {
     if let Some(entry) = PLAIN.iter().find(|entry| entry.path == general) {
         return Some(entry.kind);
+    }
+    // What a tunnel carries has the names of what carries tunnels, behind this word.
+    if let Some(carried) = general.strip_prefix("inner.").filter(|path| CARRIED.iter().any(|c| path.starts_with(c))) {
+        return resolve(carried);
     }
     if let Some(name) = general.strip_prefix("cie[].") {
         return CIE.iter().find(|entry| entry.path == name).map(|entry| entry.kind);

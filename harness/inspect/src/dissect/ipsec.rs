@@ -5,85 +5,60 @@
 
 use std::ops::Range;
 
-use super::FieldValue;
+use super::Place;
 use super::read::Reader;
 
-/// IP protocol number of UDP.
-pub(super) const UDP: u8 = 17;
-/// IP protocol number of ESP.
-pub(super) const ESP: u8 = 50;
-/// Port of IKE.
-const PORT_IKE: u16 = 500;
-/// Port of IKE and ESP behind address translators.
-const PORT_NAT: u16 = 4500;
-
-const UDP_HEADER: usize = 8;
+const UDP_HEADER: u64 = 8;
 const ESP_HEADER: usize = 8;
 const IKE_HEADER: usize = 28;
-const NON_ESP_MARKER: [u8; 4] = [0; 4];
-const KEEPALIVE: [u8; 1] = [0xFF];
 
 /// Flags of IKEv2 (RFC 7296 section 3.1).
-const FLAGS: [(&str, u64); 3] = [("I", 0x08), ("V", 0x10), ("R", 0x20)];
+const FLAGS: [(&str, u64); 3] = [("ike.flags.I", 0x08), ("ike.flags.V", 0x10), ("ike.flags.R", 0x20)];
 
 impl Reader<'_> {
-    /// A UDP datagram, if it is one that carries IKE or ESP.
-    pub(super) fn udp(&mut self, at: Range<usize>) {
-        let octets = self.octets.get(at.clone()).unwrap_or_default();
-        let base = at.start;
+    /// A UDP datagram.
+    pub(super) fn udp(&mut self, at: Place<'_>) {
+        let octets = at.octets;
         let (Some(src), Some(dst)) = (number(octets, 0..2), number(octets, 2..4)) else {
-            return self.malformed.push("the UDP header is cut".to_owned());
+            return self.wrong(format_args!("the UDP header is cut"));
         };
-        self.uint("udp.src", Some(src), base..base + 2);
-        self.uint("udp.dst", Some(dst), base + 2..base + 4);
-        self.headline = format!("UDP {src} -> {dst}");
-        let on = |port: u16| src == u64::from(port) || dst == u64::from(port);
-        if !on(PORT_IKE) && !on(PORT_NAT) {
-            return;
+        self.uint("udp.src", Some(src), 0..2);
+        self.uint("udp.dst", Some(dst), 2..4);
+        if !at.tunnelled {
+            self.headline(format_args!("UDP {src} -> {dst}"));
         }
-        let Some(length) = number(octets, 4..6).and_then(|length| usize::try_from(length).ok()) else {
-            return self.malformed.push("the UDP header is cut".to_owned());
+        let Some(length) = number(octets, 4..6) else {
+            return self.wrong(format_args!("the UDP header is cut"));
         };
-        if length < UDP_HEADER || length > octets.len() {
-            self.malformed.push(format!("UDP length {length}, but {} octets are there", octets.len()));
-        }
-        let end = base + length.clamp(UDP_HEADER.min(octets.len()), octets.len());
-        let start = (base + UDP_HEADER).min(end);
-        let payload = self.octets.get(start..end).unwrap_or_default();
-        if on(PORT_IKE) {
-            self.ike(start..end);
-        } else if payload == KEEPALIVE {
-            self.headline = "NAT keepalive".to_owned();
-        } else if payload.starts_with(&NON_ESP_MARKER) {
-            self.ike(start + NON_ESP_MARKER.len()..end);
-        } else {
-            self.esp(start..end);
+        self.uint("udp.length", Some(length), 4..6);
+        self.uint("udp.checksum", number(octets, 6..8), 6..8);
+        if length < UDP_HEADER || length > octets.len() as u64 {
+            self.wrong(format_args!("UDP length {length}, but {} octets are there", octets.len()));
         }
     }
 
     /// An ESP packet: what is in front of the cipher.
-    pub(super) fn esp(&mut self, at: Range<usize>) {
-        let octets = self.octets.get(at.clone()).unwrap_or_default();
-        let base = at.start;
+    pub(super) fn esp(&mut self, at: Place<'_>) {
+        let octets = at.octets;
         let (spi, seq) = (number(octets, 0..4), number(octets, 4..8));
-        self.uint("esp.spi", spi, base..base + 4);
-        self.uint("esp.seq", seq, base + 4..base + 8);
+        self.uint("esp.spi", spi, 0..4);
+        self.uint("esp.seq", seq, 4..8);
         let (Some(spi), Some(seq)) = (spi, seq) else {
-            self.headline = "ESP".to_owned();
-            return self.malformed.push("the ESP header is cut".to_owned());
+            self.headline(format_args!("ESP"));
+            return self.wrong(format_args!("the ESP header is cut"));
         };
         let length = octets.len() - ESP_HEADER;
-        self.put("esp.length", FieldValue::Uint(length as u64), 0..0, None);
-        self.headline = format!("ESP SPI {spi:#010x} seq {seq}, {length} octets");
+        self.count("esp.length", length);
+        if !at.tunnelled {
+            self.headline(format_args!("ESP SPI {spi:#010x} seq {seq}, {length} octets"));
+        }
     }
 
     /// The header of an IKE message.
-    fn ike(&mut self, at: Range<usize>) {
-        let octets = self.octets.get(at.clone()).unwrap_or_default();
-        let base = at.start;
-        let field = |range: Range<usize>| (number(octets, range.clone()), base + range.start..base + range.end);
-        let mut put = |path: &str, range: Range<usize>| {
-            let (value, range) = field(range);
+    pub(super) fn ike(&mut self, at: Place<'_>) {
+        let octets = at.octets;
+        let mut put = |path: &'static str, range: Range<usize>| {
+            let value = number(octets, range.clone());
             self.uint(path, value, range);
             value
         };
@@ -98,28 +73,31 @@ impl Reader<'_> {
         // Version 1 has other flags in the same octet.
         if let (Some(flags), Some(0x20..=0x2F)) = (flags, version) {
             for (name, mask) in FLAGS {
-                self.flag(format!("ike.flags.{name}"), flags, mask, base + 19..base + 20);
+                self.flag(name, flags, mask, 19..20);
             }
         }
         let (Some(version), Some(exchange), Some(flags), Some(id), Some(length)) =
             (version, exchange, flags, id, length)
         else {
-            self.headline = "IKE".to_owned();
-            return self.malformed.push("the IKE header is cut".to_owned());
+            self.headline(format_args!("IKE"));
+            return self.wrong(format_args!("the IKE header is cut"));
         };
         if length != octets.len() as u64 {
-            self.malformed.push(format!("IKE length {length}, but {} octets are there", octets.len()));
+            self.wrong(format_args!("IKE length {length}, but {} octets are there", octets.len()));
         }
         if length < IKE_HEADER as u64 {
-            self.malformed.push(format!("IKE length {length} is less than its header's"));
+            self.wrong(format_args!("IKE length {length} is less than its header's"));
+        }
+        if at.tunnelled {
+            return;
         }
         let what = exchange_name(exchange);
-        self.headline = if version >> 4 == 2 {
+        if version >> 4 == 2 {
             let side = if flags & 0x20 == 0 { "request" } else { "response" };
-            format!("IKEv2 {what} {side} {id}, {length} octets")
+            self.headline(format_args!("IKEv2 {what} {side} {id}, {length} octets"));
         } else {
-            format!("IKE {}.{} {what}, {length} octets", version >> 4, version & 0x0F)
-        };
+            self.headline(format_args!("IKE {}.{} {what}, {length} octets", version >> 4, version & 0x0F));
+        }
     }
 }
 
@@ -219,7 +197,7 @@ mod tests {
         short[27] = 33;
         let read = Dissection::of_ip(&udp(500, &short));
         let said = FieldValue::Text("IKE length 33, but 32 octets are there".to_owned());
-        assert_eq!(read.value("malformed"), Some(&said));
+        assert_eq!(read.value("malformed"), Some(said));
         let mut packet = udp(500, &ike());
         packet[24..26].copy_from_slice(&[0xFF, 0xFF]);
         assert!(Dissection::of_ip(&packet).value("malformed").is_some());
@@ -233,8 +211,8 @@ mod tests {
                 let mut cut = whole[..len].to_vec();
                 cut[2..4].copy_from_slice(&u16::try_from(len).unwrap().to_be_bytes());
                 for field in Dissection::of_ip(&cut).fields() {
-                    assert!(catalogue::lookup(&field.path).is_ok(), "{}", field.path);
-                    assert!(field.range.end <= len, "{} of {len}", field.path);
+                    assert!(catalogue::lookup(&field.path()).is_ok(), "{}", field.path());
+                    assert!(field.range.end <= len, "{} of {len}", field.path());
                 }
             }
         }
