@@ -15,6 +15,7 @@
 pub mod catalogue;
 mod fields;
 mod fragments;
+mod glance;
 mod inner;
 mod ipsec;
 mod link;
@@ -24,6 +25,7 @@ mod session;
 mod walk;
 
 pub use fields::{Field, FieldValue, Fields, Layer, Value};
+pub use glance::{Entry, EspGlance, Glance, GreGlance, IkeGlance, NhrpGlance, Routing};
 pub use session::Session;
 use walk::Place;
 

@@ -59,6 +59,8 @@ pub(crate) struct Place<'a> {
     pub(crate) level: u8,
     /// Whether a GRE header is in front: this is what a tunnel carries.
     pub(crate) tunnelled: bool,
+    /// Whether the marker that tells IKE from ESP on port 4500 is in front.
+    pub(crate) marked: bool,
     /// How many layers of any kind that can hold themselves are in front.
     depth: u8,
 }
@@ -66,7 +68,7 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     /// All of a frame.
     pub(crate) fn frame(octets: &'a [u8]) -> Self {
-        Self { octets, start: 0, buffer: 0, level: 0, tunnelled: false, depth: 0 }
+        Self { octets, start: 0, buffer: 0, level: 0, tunnelled: false, marked: false, depth: 0 }
     }
 
     /// What stands behind the first `header` octets.
@@ -324,7 +326,7 @@ impl<V: Visitor> Walk<'_, V> {
             if inside.octets == KEEPALIVE {
                 self.visitor.enter(Kind::Keepalive, inside);
             } else if inside.octets.starts_with(&NON_ESP_MARKER) {
-                self.ike(inside.behind(NON_ESP_MARKER.len()));
+                self.ike(Place { marked: true, ..inside.behind(NON_ESP_MARKER.len()) });
             } else {
                 self.esp(ends, inside);
             }
