@@ -5,3 +5,5 @@
 pub mod capture;
 pub mod dissect;
 pub mod exchange;
+pub mod filter;
+pub mod show;

@@ -89,6 +89,8 @@ pub struct Field<'a> {
     pub mask: Option<u64>,
     /// Whether another field says the same under a name (`ext[0].type` beside `ext.responder.type`).
     pub alias: bool,
+    /// Whether the octets are a secret of the stations, which nobody should print.
+    pub secret: bool,
 }
 
 impl Field<'_> {
@@ -158,7 +160,14 @@ struct Entry {
     start: u32,
     end: u32,
     buffer: u8,
-    alias: bool,
+    say: Say,
+}
+
+/// What whoever prints a field has to know about it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Say {
+    pub(super) alias: bool,
+    pub(super) secret: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -229,10 +238,10 @@ impl Store {
         buffer: u8,
         range: Range<usize>,
         mask: Option<u64>,
-        alias: bool,
+        say: Say,
     ) {
         let (start, end) = (range.start as u32, range.end as u32);
-        self.entries.push(Entry { stem, name, value, mask: mask.unwrap_or(0), start, end, buffer, alias });
+        self.entries.push(Entry { stem, name, value, mask: mask.unwrap_or(0), start, end, buffer, say });
     }
 
     /// Writes words into the common text.
@@ -317,7 +326,8 @@ impl Store {
             buffer: entry.buffer,
             range,
             mask: (entry.mask != 0).then_some(entry.mask),
-            alias: entry.alias,
+            alias: entry.say.alias,
+            secret: entry.say.secret,
         }
     }
 }

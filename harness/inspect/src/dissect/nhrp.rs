@@ -3,7 +3,7 @@
 use dmvpn_wire::nhrp::cie::{CieIter, CieView};
 use dmvpn_wire::nhrp::extension::ExtensionView;
 use dmvpn_wire::nhrp::fixed::field as fixed;
-use dmvpn_wire::nhrp::{self, Authentication, MessageType};
+use dmvpn_wire::nhrp::{self, Authentication, ExtensionType, MessageType};
 
 use super::catalogue::EXTENSIONS;
 use super::link;
@@ -194,7 +194,12 @@ impl Reader<'_> {
         self.flag("unused", u_bit, 0x4000, word.clone());
         self.bits("type", Some(extension.code().0), word, 0x3FFF);
         self.uint("length", Some(extension.value().len() as u64), start + 2..start + 4);
-        self.bytes("value", value);
+        // RFC 2332, section 5.3.4: what is in an authentication extension may be a password.
+        if extension.code() == ExtensionType::AUTHENTICATION {
+            self.secret("value", value)
+        } else {
+            self.bytes("value", value)
+        }
         if extension.has_cies() {
             self.cies("cie", extension.cies());
         }
@@ -210,7 +215,7 @@ impl Reader<'_> {
                 self.uint("form", form, at..at + 4);
                 let spl = view.src_proto_len().unwrap_or(4);
                 if let Authentication::Cisco(_) = Authentication::parse(value, spl.into()) {
-                    self.bytes("secret", at + 4..at + value.len());
+                    self.secret("secret", at + 4..at + value.len());
                 }
             }
             "vendor" => {

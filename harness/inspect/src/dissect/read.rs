@@ -8,7 +8,7 @@ use dmvpn_wire::code::EtherType;
 use dmvpn_wire::nhrp::pretty;
 use dmvpn_wire::{Error, gre, ipv4, ipv6};
 
-use super::fields::{Piece, Stored};
+use super::fields::{Piece, Say, Stored};
 use super::session::Session;
 use super::walk::{Kind, Place, Visitor, Walk, protocol};
 use super::{Dissection, link};
@@ -21,12 +21,12 @@ pub(super) struct Reader<'d> {
     base: usize,
     buffer: u8,
     stem: Piece,
-    alias: bool,
+    say: Say,
 }
 
 impl<'d> Reader<'d> {
     pub(super) fn new(out: &'d mut Dissection) -> Self {
-        Self { out, base: 0, buffer: 0, stem: (0, 0), alias: false }
+        Self { out, base: 0, buffer: 0, stem: (0, 0), say: Say::default() }
     }
 
     /// Reads a frame to its end.
@@ -58,14 +58,21 @@ impl<'d> Reader<'d> {
 
     /// Fields that say under another name what others say as well.
     pub(super) fn again(&mut self, alias: bool, fields: impl FnOnce(&mut Self)) {
-        let outside = std::mem::replace(&mut self.alias, alias);
+        let outside = std::mem::replace(&mut self.say.alias, alias);
         fields(self);
-        self.alias = outside;
+        self.say.alias = outside;
+    }
+
+    /// Octets that are a secret of the stations.
+    pub(super) fn secret(&mut self, name: &'static str, range: Range<usize>) {
+        let outside = std::mem::replace(&mut self.say.secret, true);
+        self.bytes(name, range);
+        self.say.secret = outside;
     }
 
     pub(super) fn put(&mut self, name: &'static str, value: Stored, range: Range<usize>, mask: Option<u64>) {
         let range = if range.is_empty() { 0..0 } else { self.base + range.start..self.base + range.end };
-        self.out.store.put((self.stem, name), value, self.buffer, range, mask, self.alias);
+        self.out.store.put((self.stem, name), value, self.buffer, range, mask, self.say);
     }
 
     pub(super) fn uint(&mut self, name: &'static str, value: Option<impl Into<u64>>, range: Range<usize>) {
@@ -104,7 +111,7 @@ impl<'d> Reader<'d> {
             self.buffer,
             self.base + range.start..self.base + range.end,
             None,
-            self.alias,
+            self.say,
         );
     }
 
@@ -237,10 +244,8 @@ impl<'d> Reader<'d> {
             self.uint("gre.sequence", view.sequence(), next..next + 4);
         }
         self.verdict("gre.checksum_ok", view.verify_checksum());
-        if !at.tunnelled {
-            if let Err(error) = gre::Repr::parse(octets) {
-                self.broken(error);
-            }
+        if let (false, Err(error)) = (at.tunnelled, gre::Repr::parse(octets)) {
+            self.broken(error);
         }
         let protocol = view.protocol().unwrap_or(EtherType(0)).0;
         match view.key() {

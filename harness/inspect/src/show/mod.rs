@@ -1,0 +1,3 @@
+//! Packets as text for programs and people.
+
+pub mod json;
