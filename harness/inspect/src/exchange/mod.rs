@@ -10,6 +10,7 @@ mod table;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -243,7 +244,7 @@ pub struct Tracker {
     pairs: Table<(IpAddr, IpAddr), Pair>,
     open: VecDeque<(Key, Exchange)>,
     /// Where in `open` the exchange of a key is, counted from the first that ever was.
-    index: HashMap<Key, u64>,
+    index: HashMap<Key, u64, RandomState>,
     /// How many have left `open`.
     gone: u64,
     finished: Vec<Exchange>,
@@ -260,7 +261,7 @@ impl Tracker {
             flows: Table::new(limits.flows),
             pairs: Table::new(limits.flows),
             open: VecDeque::new(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             gone: 0,
             finished: Vec::new(),
         }

@@ -12,6 +12,8 @@ struct Moment {
     to: IpAddr,
     key: Option<u32>,
     protected: bool,
+    /// Where the sender is in the table of stations.
+    sender: Option<usize>,
 }
 
 impl Moment {
@@ -50,15 +52,16 @@ impl Tracker {
         }
         let Some((from, to)) = glance.outer else { return };
         let gre = glance.gre;
-        let moment = Moment {
+        let mut moment = Moment {
             number,
             time_ns,
             from,
             to,
             key: gre.and_then(|gre| gre.key),
             protected: gre.is_some_and(|gre| gre.protected),
+            sender: None,
         };
-        self.count(moment, octets, glance);
+        moment.sender = self.count(moment, octets, glance);
         if let Some(nhrp) = &glance.nhrp {
             self.nhrp(moment, nhrp);
         }
@@ -67,15 +70,27 @@ impl Tracker {
         }
     }
 
-    fn count(&mut self, moment: Moment, octets: usize, glance: &Glance) {
+    /// Counts the packet for its stations, and says where the sender is in their table.
+    fn count(&mut self, moment: Moment, octets: usize, glance: &Glance) -> Option<usize> {
         let Moment { number, time_ns, from, to, .. } = moment;
-        if let Some(sender) = self.stations.entry(from, Station::default) {
+        let stations = &mut self.stations;
+        let new = || Pair {
+            stations: (stations.place(from, Station::default), stations.place(to, Station::default)),
+            ..Pair::default()
+        };
+        let pair = self.pairs.entry((from, to), new);
+        let (sender, receiver) = match &pair {
+            Some(pair) => pair.stations,
+            // Too many pairs do not mean too many stations.
+            None => (self.stations.place(from, Station::default), self.stations.place(to, Station::default)),
+        };
+        if let Some(sender) = sender.and_then(|at| self.stations.at_mut(at)) {
             sender.sent += 1;
         }
-        if let Some(receiver) = self.stations.entry(to, Station::default) {
+        if let Some(receiver) = receiver.and_then(|at| self.stations.at_mut(at)) {
             receiver.received += 1;
         }
-        if let Some(pair) = self.pairs.entry((from, to), Pair::default) {
+        if let Some(pair) = pair {
             let clear = glance.gre.is_some_and(|gre| !gre.protected);
             if clear {
                 pair.clear += 1;
@@ -92,7 +107,7 @@ impl Tracker {
                 pair.other += 1;
             }
         }
-        let Some(esp) = glance.esp else { return };
+        let Some(esp) = glance.esp else { return sender };
         let new = || Flow {
             packets: 0,
             octets: 0,
@@ -111,6 +126,12 @@ impl Tracker {
             flow.last_ns = time_ns;
             flow.highest_seq = flow.highest_seq.max(esp.seq);
         }
+        sender
+    }
+
+    /// The sender of the packet.
+    fn sender(&mut self, moment: Moment) -> Option<&mut Station> {
+        self.stations.at_mut(moment.sender?)
     }
 
     fn nhrp(&mut self, moment: Moment, nhrp: &NhrpGlance) {
@@ -146,7 +167,7 @@ impl Tracker {
             add(exchange, moment.seen(part));
             return;
         }
-        if let Some(station) = self.stations.get_mut(&moment.from) {
+        if let Some(station) = self.sender(moment) {
             match kind {
                 ExchangeKind::Registration => station.registers += 1,
                 ExchangeKind::Resolution => station.asks += 1,
@@ -199,7 +220,7 @@ impl Tracker {
             }
             add(exchange, moment.seen(if first { Part::Reply } else { Part::ReplyAgain }));
         }
-        if let Some(station) = self.stations.get_mut(&moment.from) {
+        if let Some(station) = self.sender(moment) {
             match kind {
                 ExchangeKind::Registration => station.acknowledges += 1,
                 ExchangeKind::Resolution => station.answers += 1,
@@ -263,7 +284,7 @@ impl Tracker {
     }
 
     fn error(&mut self, moment: Moment, nhrp: &NhrpGlance) {
-        if let Some(station) = self.stations.get_mut(&moment.from) {
+        if let Some(station) = self.sender(moment) {
             station.errors += 1;
         }
         // The source NBMA address is that of whoever complains, so the request is found by the rest.
@@ -285,7 +306,7 @@ impl Tracker {
     }
 
     fn redirect(&mut self, moment: Moment, nhrp: &NhrpGlance) {
-        if let Some(station) = self.stations.get_mut(&moment.from) {
+        if let Some(station) = self.sender(moment) {
             station.redirects += 1;
         }
         let mut exchange = new(moment, ExchangeKind::TrafficIndication, Part::Message);
@@ -334,7 +355,7 @@ impl Tracker {
             }
             add(exchange, moment.seen(part));
         }
-        if let Some(station) = self.stations.get_mut(&moment.from) {
+        if let Some(station) = self.sender(moment) {
             station.initiates += u64::from(fresh && asking);
             station.responds += u64::from(!asking);
         }

@@ -165,6 +165,9 @@ pub struct Pair {
     /// The first GRE packet in the clear after ESP had been seen from the same station to the same: a leak, if the
     /// tunnel is protected.
     pub clear_after_esp: Option<u64>,
+    /// Where the two stations are in their table, so that each packet needs one look-up.
+    #[serde(skip)]
+    pub(super) stations: (Option<usize>, Option<usize>),
 }
 
 /// The clouds that stations are in.

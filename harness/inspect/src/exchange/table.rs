@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 /// At most so many values by key, in the order in which they came. What does not fit is counted.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {
-    index: HashMap<K, usize>,
+    /// Seeded at random, so that no capture can be made to collide.
+    index: HashMap<K, usize, RandomState>,
     rows: Vec<(K, V)>,
     limit: usize,
     refused: u64,
@@ -15,23 +18,33 @@ pub struct Table<K, V> {
 impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// An empty table for at most `limit` values.
     pub(super) fn new(limit: usize) -> Self {
-        Self { index: HashMap::new(), rows: Vec::new(), limit, refused: 0 }
+        Self { index: HashMap::default(), rows: Vec::new(), limit, refused: 0 }
     }
 
     /// The value of that key, made now if there is room for one.
     pub(super) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> Option<&mut V> {
-        let at = match self.index.get(&key) {
-            Some(at) => *at,
+        let at = self.place(key, make)?;
+        self.at_mut(at)
+    }
+
+    /// The place of the value of that key, made now if there is room for one. It stays its place.
+    pub(super) fn place(&mut self, key: K, make: impl FnOnce() -> V) -> Option<usize> {
+        match self.index.get(&key) {
+            Some(at) => Some(*at),
             None if self.rows.len() < self.limit => {
                 self.index.insert(key, self.rows.len());
                 self.rows.push((key, make()));
-                self.rows.len() - 1
+                Some(self.rows.len() - 1)
             }
             None => {
                 self.refused += 1;
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// The value at a place.
+    pub(super) fn at_mut(&mut self, at: usize) -> Option<&mut V> {
         self.rows.get_mut(at).map(|(_, value)| value)
     }
 
