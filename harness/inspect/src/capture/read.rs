@@ -6,30 +6,22 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek},
+    io::{self, BufReader, Read},
     path::Path,
 };
 
-use pcap_file::{
-    pcap::{PcapReadError, PcapReader},
-    pcapng::{
-        Block, PcapNgReadError, PcapNgReader, PcapNgState,
-        blocks::{
-            enhanced_packet::EnhancedPacketOption,
-            interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption},
-            opt_common::CommonOption,
-        },
-    },
+use flate2::bufread::MultiGzDecoder;
+
+use super::{
+    InterfaceDecl, LinkType, Progress, Secrets,
+    error::{ReadError, ReadErrorKind},
+    pcap::Pcap,
+    pcapng::Pcapng,
+    window::{Counted, LONGEST_BLOCK, Window},
 };
 
-use super::{InterfaceDecl, LinkType};
-
-/// The file header of classic pcap, and the header of each packet in it.
-const PCAP_FILE_HEADER: u64 = 24;
-const PCAP_PACKET_HEADER: u64 = 16;
-
 /// One packet from a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CapturedPacket {
     /// Its number in the file, from 1 as Wireshark counts.
     pub number: u64,
@@ -45,111 +37,65 @@ pub struct CapturedPacket {
     pub octets: Vec<u8>,
     /// The first comment on it.
     pub comment: Option<String>,
-    /// Where its block or header starts in the file.
+    /// Where its block or header starts in the file; in a compressed one, where in what was unpacked.
     pub offset: u64,
-}
-
-/// Why a capture can not be read, or not any further.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{path}: {kind}, at packet {packet}, offset {offset}")]
-#[diagnostic(help("{}", self.kind.help()))]
-pub struct ReadError {
-    /// The file.
-    pub path: String,
-    /// The number of the packet that could not be read.
-    pub packet: u64,
-    /// Where in the file that packet starts.
-    pub offset: u64,
-    /// What is wrong.
-    pub kind: ReadErrorKind,
-    /// Whether reading ended here; otherwise the next packet follows.
-    pub fatal: bool,
-}
-
-/// What can be wrong with a capture.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadErrorKind {
-    /// The file can not be opened or read.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// There is nothing in it.
-    #[error("the file is empty")]
-    Empty,
-    /// It is something else.
-    #[error("not a capture file, it starts with {}", hex(.0))]
-    NotACapture(Vec<u8>),
-    /// It is compressed.
-    #[error("the capture is compressed with gzip")]
-    Compressed,
-    /// It ends in the middle of a packet.
-    #[error("the file ends in the middle of a packet")]
-    Truncated,
-    /// A length or a field contradicts the rest.
-    #[error("malformed: {0}")]
-    Malformed(String),
-}
-
-impl ReadErrorKind {
-    fn help(&self) -> &'static str {
-        match self {
-            ReadErrorKind::Io(_) => "check that the file exists and may be read",
-            ReadErrorKind::Empty => "the capturing program was probably stopped before it wrote anything",
-            ReadErrorKind::NotACapture(_) => "pcap and pcapng are read; Wireshark converts others with `editcap`",
-            ReadErrorKind::Compressed => "unpack it with `gunzip` first",
-            ReadErrorKind::Truncated => {
-                "everything before this packet was read; the capturing program was probably killed"
-            }
-            ReadErrorKind::Malformed(_) => "everything before this packet was read",
-        }
-    }
 }
 
 /// The packets of a file in their order. An item that is a fatal error is the last one.
+///
+/// As an iterator it makes a new [`CapturedPacket`] of each; [`Packets::next_into`] fills the same one again and again,
+/// without an allocation for each, and is what a file of millions is read with.
 pub struct Packets {
-    source: Source,
+    format: Format,
+    window: Window,
     path: String,
-    interfaces: Vec<InterfaceDecl>,
+    /// Whether what is read was compressed.
+    packed: bool,
+    progress: Progress,
+    /// The number that the next packet gets.
     packet: u64,
     done: bool,
 }
 
-enum Source {
-    Pcap { reader: Box<PcapReader<File>>, nanoseconds: u64, offset: u64 },
-    Pcapng(Box<PcapNgReader<File>>),
+enum Format {
+    Pcap(Pcap),
+    Pcapng(Box<Pcapng>),
 }
 
-/// Opens a capture and reads its header.
+/// What reading one packet came to.
+pub(super) enum Step {
+    /// The packet is there.
+    Packet,
+    /// This packet is lost, the next one can be found.
+    Malformed(ReadErrorKind),
+    /// Something that is no packet is lost.
+    Lost(ReadErrorKind),
+    /// Nothing after this can be found.
+    Broken(ReadErrorKind),
+    /// Octets are missing: the block or packet has so many at least.
+    Incomplete(usize),
+}
+
+/// Opens a capture and reads its header; `-` is the standard input. What gzip compressed is unpacked on the way.
 pub fn read(path: &Path) -> Result<Packets, ReadError> {
-    let error = |kind| ReadError { path: path.display().to_string(), packet: 1, offset: 0, kind, fatal: true };
-    let open = || -> Result<(File, Vec<u8>), io::Error> {
-        let mut file = File::open(path)?;
-        let mut magic = Vec::new();
-        Read::by_ref(&mut file).take(4).read_to_end(&mut magic)?;
-        file.rewind()?;
-        Ok((file, magic))
+    if path == Path::new("-") {
+        return read_from("standard input", io::stdin());
+    }
+    let name = path.display().to_string();
+    let open = || -> io::Result<(File, Option<u64>)> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        Ok((file, metadata.is_file().then_some(metadata.len())))
     };
-    let (file, magic) = open().map_err(|e| error(e.into()))?;
-    let (source, interfaces) = match magic.as_slice() {
-        [] => return Err(error(ReadErrorKind::Empty)),
-        [0x1f, 0x8b, ..] => return Err(error(ReadErrorKind::Compressed)),
-        [0x0a, 0x0d, 0x0d, 0x0a] => {
-            let reader = PcapNgReader::new(file).map_err(|e| error(pcapng_kind(e)))?;
-            (Source::Pcapng(Box::new(reader)), Vec::new())
-        }
-        [0xa1, 0xb2, 0xc3, 0xd4] | [0xd4, 0xc3, 0xb2, 0xa1] => open_pcap(file, 1000).map_err(error)?,
-        [0xa1, 0xb2, 0x3c, 0x4d] | [0x4d, 0x3c, 0xb2, 0xa1] => open_pcap(file, 1).map_err(error)?,
-        _ => return Err(error(ReadErrorKind::NotACapture(magic))),
-    };
-    Ok(Packets { source, path: path.display().to_string(), interfaces, packet: 1, done: false })
+    match open() {
+        Ok((file, total)) => start(name, file, total),
+        Err(error) => Err(at_the_start(name, error.into())),
+    }
 }
 
-fn open_pcap(file: File, nanoseconds: u64) -> Result<(Source, Vec<InterfaceDecl>), ReadErrorKind> {
-    let reader = PcapReader::new(file).map_err(pcap_kind)?;
-    // The upper half of the field says how long the frame check sequence is.
-    let linktype = LinkType((u32::from(reader.header().datalink) & 0xffff) as u16);
-    let interface = InterfaceDecl { name: String::new(), linktype, description: String::new() };
-    Ok((Source::Pcap { reader: Box::new(reader), nanoseconds, offset: PCAP_FILE_HEADER }, vec![interface]))
+/// Reads a capture from a stream, which `name` stands for in errors.
+pub fn read_from(name: &str, stream: impl Read + Send + 'static) -> Result<Packets, ReadError> {
+    start(name.to_owned(), stream, None)
 }
 
 /// Reads a whole capture: its packets, and the errors met on the way.
@@ -165,21 +111,175 @@ pub fn read_all(path: &Path) -> (Vec<CapturedPacket>, Vec<ReadError>) {
     (packets, errors)
 }
 
+fn at_the_start(path: String, kind: ReadErrorKind) -> ReadError {
+    ReadError { path, packet: 1, offset: 0, kind, fatal: true }
+}
+
+fn start(path: String, stream: impl Read + Send + 'static, total: Option<u64>) -> Result<Packets, ReadError> {
+    let progress = Progress::of(total);
+    match open(Counted { inner: stream, progress: progress.clone() }) {
+        Ok((format, window, packed)) => Ok(Packets { format, window, path, packed, progress, packet: 1, done: false }),
+        Err(kind) => Err(at_the_start(path, kind)),
+    }
+}
+
+fn open(mut stream: impl Read + Send + 'static) -> Result<(Format, Window, bool), ReadErrorKind> {
+    // A stream can not be rewound, so what was looked at is put in front of it again.
+    let mut head = Vec::new();
+    Read::by_ref(&mut stream).take(2).read_to_end(&mut head)?;
+    let packed = head == [0x1f, 0x8b];
+    let whole = io::Cursor::new(head).chain(stream);
+    let reader: Box<dyn Read + Send> = if packed {
+        Box::new(MultiGzDecoder::new(BufReader::with_capacity(256 << 10, whole)))
+    } else {
+        Box::new(whole)
+    };
+    let mut window = Window::new(reader);
+    while window.octets().len() < 4 && window.more().map_err(|error| failed_read(error, packed))? {}
+    let format = match window.octets() {
+        [] => return Err(ReadErrorKind::Empty),
+        [0x0a, 0x0d, 0x0d, 0x0a, ..] => {
+            let parser = header(&mut window, packed, Pcapng::open)?;
+            Format::Pcapng(Box::new(parser))
+        }
+        [0xa1, 0xb2, 0xc3, 0xd4, ..]
+        | [0xd4, 0xc3, 0xb2, 0xa1, ..]
+        | [0xa1, 0xb2, 0x3c, 0x4d, ..]
+        | [0x4d, 0x3c, 0xb2, 0xa1, ..] => Format::Pcap(header(&mut window, packed, Pcap::open)?),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(ReadErrorKind::Compressed("zstd")),
+        [0x04, 0x22, 0x4d, 0x18, ..] => return Err(ReadErrorKind::Compressed("lz4")),
+        [0xfd, b'7', b'z', b'X', ..] => return Err(ReadErrorKind::Compressed("xz")),
+        [b'B', b'Z', b'h', ..] => return Err(ReadErrorKind::Compressed("bzip2")),
+        [b'P', b'K', 3, 4, ..] => return Err(ReadErrorKind::Compressed("zip")),
+        octets => return Err(ReadErrorKind::NotACapture(octets[..octets.len().min(4)].to_vec())),
+    };
+    Ok((format, window, packed))
+}
+
+/// Reads the header of a file, for which `open` asks for more until it has it.
+fn header<T>(
+    window: &mut Window,
+    packed: bool,
+    open: impl Fn(&mut Window) -> Result<T, Step>,
+) -> Result<T, ReadErrorKind> {
+    loop {
+        match open(window) {
+            Ok(format) => return Ok(format),
+            Err(Step::Malformed(kind) | Step::Lost(kind) | Step::Broken(kind)) => return Err(kind),
+            Err(Step::Packet) => {}
+            Err(Step::Incomplete(needed)) => match wait_for(window, needed, packed) {
+                Ok(true) => {}
+                Ok(false) => return Err(ReadErrorKind::Truncated),
+                Err(kind) => return Err(kind),
+            },
+        }
+    }
+}
+
+/// Reads more for something of at least `needed` octets; false where the file ends.
+fn wait_for(window: &mut Window, needed: usize, packed: bool) -> Result<bool, ReadErrorKind> {
+    if needed > LONGEST_BLOCK {
+        return Err(ReadErrorKind::TooLong(needed as u64));
+    }
+    window.more().map_err(|error| failed_read(error, packed))
+}
+
+fn failed_read(error: io::Error, packed: bool) -> ReadErrorKind {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadErrorKind::Truncated,
+        // What is wrong with the compression comes as one of these two, anything else is the file's own.
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if packed => ReadErrorKind::Damaged(error),
+        _ => ReadErrorKind::Io(error),
+    }
+}
+
 impl Packets {
-    /// The interfaces described so far. A pcapng file may describe more between its packets, and forgets them where a
-    /// new section starts.
-    pub fn interfaces(&self) -> Vec<InterfaceDecl> {
-        match &self.source {
-            Source::Pcap { .. } => self.interfaces.clone(),
-            Source::Pcapng(reader) => reader.interfaces().iter().map(declaration).collect(),
+    /// Reads the next packet into `packet`, whose room for octets is used again. `None` where the file ends.
+    ///
+    /// After an error `packet` holds nothing of use; reading goes on unless the error is fatal.
+    pub fn next_into(&mut self, packet: &mut CapturedPacket) -> Option<Result<(), ReadError>> {
+        if self.done {
+            return None;
+        }
+        loop {
+            packet.offset = self.window.offset();
+            let step = match &mut self.format {
+                Format::Pcap(format) => format.next_into(&mut self.window, packet),
+                Format::Pcapng(format) => format.next_into(&mut self.window, packet),
+            };
+            return match step {
+                Step::Packet => {
+                    packet.number = self.packet;
+                    self.packet += 1;
+                    Some(Ok(()))
+                }
+                Step::Malformed(kind) => {
+                    self.packet += 1;
+                    Some(Err(self.error(self.packet - 1, packet.offset, kind)))
+                }
+                Step::Lost(kind) => Some(Err(self.error(self.packet, packet.offset, kind))),
+                Step::Broken(kind) => Some(Err(self.end(kind))),
+                Step::Incomplete(needed) => match wait_for(&mut self.window, needed, self.packed) {
+                    Ok(true) => continue,
+                    Ok(false) if self.window.octets().is_empty() => {
+                        self.done = true;
+                        None
+                    }
+                    Ok(false) => Some(Err(self.end(ReadErrorKind::Truncated))),
+                    Err(kind) => Some(Err(self.end(kind))),
+                },
+            };
         }
     }
 
-    fn failed(&mut self, offset: u64, kind: ReadErrorKind, fatal: bool) -> ReadError {
-        self.done |= fatal;
-        let packet = self.packet;
-        self.packet += 1;
-        ReadError { path: self.path.clone(), packet, offset, kind, fatal }
+    /// The interfaces described so far. A pcapng file may describe more between its packets, and forgets them where a
+    /// new section starts.
+    pub fn interfaces(&self) -> Vec<InterfaceDecl> {
+        self.described().to_vec()
+    }
+
+    /// The interface of the packet that was read last.
+    pub fn interface(&self, packet: &CapturedPacket) -> Option<&InterfaceDecl> {
+        self.described().get(packet.interface)
+    }
+
+    fn described(&self) -> &[InterfaceDecl] {
+        match &self.format {
+            Format::Pcap(format) => format.interfaces(),
+            Format::Pcapng(format) => format.interfaces(),
+        }
+    }
+
+    /// Hands out the secrets that were met since the last call. A file has them before the packets that they open, so
+    /// whoever asks after each packet, and before looking at it, has them in time.
+    pub fn take_secrets(&mut self) -> Vec<Secrets> {
+        match &mut self.format {
+            Format::Pcap(_) => Vec::new(),
+            Format::Pcapng(format) => format.take_secrets(),
+        }
+    }
+
+    /// How many packets the capturing program says it missed, as far as the file was read (isb_ifdrop and isb_osdrop
+    /// of the interface statistics).
+    pub fn missed(&self) -> u64 {
+        match &self.format {
+            Format::Pcap(_) => 0,
+            Format::Pcapng(format) => format.missed(),
+        }
+    }
+
+    /// How far into the file reading has come.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    fn error(&self, packet: u64, offset: u64, kind: ReadErrorKind) -> ReadError {
+        ReadError { path: self.path.clone(), packet, offset, kind, fatal: false }
+    }
+
+    fn end(&mut self, kind: ReadErrorKind) -> ReadError {
+        self.done = true;
+        ReadError { fatal: true, ..self.error(self.packet, self.window.offset(), kind) }
     }
 }
 
@@ -187,173 +287,7 @@ impl Iterator for Packets {
     type Item = Result<CapturedPacket, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done {
-            return None;
-        }
-        let number = self.packet;
-        let (offset, step) = match &mut self.source {
-            Source::Pcap { reader, nanoseconds, offset } => {
-                let linktype = self.interfaces.first().map_or(LinkType::RAW, |interface| interface.linktype);
-                (*offset, next_in_pcap(reader, *nanoseconds, offset, linktype))
-            }
-            Source::Pcapng(reader) => next_in_pcapng(reader),
-        };
-        match step {
-            Step::Packet(packet) => {
-                self.packet += 1;
-                Some(Ok(CapturedPacket { number, offset, ..packet }))
-            }
-            Step::Malformed(kind) => Some(Err(self.failed(offset, kind, false))),
-            Step::Broken(kind) => Some(Err(self.failed(offset, kind, true))),
-            Step::End => {
-                self.done = true;
-                None
-            }
-        }
+        let mut packet = CapturedPacket::default();
+        self.next_into(&mut packet).map(|read| read.map(|()| packet))
     }
-}
-
-/// What reading one packet came to.
-enum Step {
-    Packet(CapturedPacket),
-    /// This packet is lost, the next one can be found.
-    Malformed(ReadErrorKind),
-    /// Nothing after this can be found.
-    Broken(ReadErrorKind),
-    End,
-}
-
-fn next_in_pcap(reader: &mut PcapReader<File>, nanoseconds: u64, offset: &mut u64, linktype: LinkType) -> Step {
-    // The checked form refuses packets longer than the declared maximum, which real tools write.
-    match reader.next_raw_packet() {
-        None => Step::End,
-        Some(Err(error)) => Step::Broken(pcap_kind(error)),
-        Some(Ok(raw)) => {
-            *offset += PCAP_PACKET_HEADER + raw.data.len() as u64;
-            Step::Packet(CapturedPacket {
-                number: 0,
-                timestamp_ns: u64::from(raw.ts_sec) * 1_000_000_000 + u64::from(raw.ts_frac) * nanoseconds,
-                interface: 0,
-                linktype,
-                original_len: raw.orig_len,
-                octets: raw.data.into_owned(),
-                comment: None,
-                offset: 0,
-            })
-        }
-    }
-}
-
-/// The next packet block, and where it or whatever is wrong starts. Blocks of other types are passed over.
-fn next_in_pcapng(reader: &mut PcapNgReader<File>) -> (u64, Step) {
-    loop {
-        let offset = reader.bytes_parsed();
-        let (raw, state) = match reader.next_raw_block() {
-            None => return (offset, Step::End),
-            Some(Err(error)) => return (offset, Step::Broken(pcapng_kind(error))),
-            Some(Ok(found)) => found,
-        };
-        match raw.type_ {
-            PACKET | SIMPLE_PACKET | ENHANCED_PACKET => {}
-            _ => continue,
-        }
-        let step = match raw.try_into_block(state) {
-            Ok(block) => packet_of(block, state),
-            Err(error) => Some(Step::Malformed(ReadErrorKind::Malformed(with_causes(&error)))),
-        };
-        if let Some(step) = step {
-            return (offset, step);
-        }
-    }
-}
-
-const PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
-const ENHANCED_PACKET: u32 = 6;
-
-fn packet_of(block: Block<'_>, state: &PcapNgState) -> Option<Step> {
-    let (interface, timestamp, original_len, data, comment) = match block {
-        Block::EnhancedPacket(block) => {
-            let comment = block.options.into_iter().find_map(|option| match option {
-                EnhancedPacketOption::Common(CommonOption::Comment(text)) => Some(text.into_owned()),
-                _ => None,
-            });
-            (block.interface_id as usize, block.timestamp.as_nanos(), block.original_len, block.data, comment)
-        }
-        Block::Packet(block) => {
-            (usize::from(block.interface_id), block.timestamp.as_nanos(), block.original_len, block.data, None)
-        }
-        Block::SimplePacket(block) => (0, 0, block.original_len, block.data, None),
-        _ => return None,
-    };
-    Some(match state.interfaces().get(interface) {
-        None => Step::Malformed(ReadErrorKind::Malformed(format!("interface {interface} was not described"))),
-        Some(description) => Step::Packet(CapturedPacket {
-            number: 0,
-            timestamp_ns: u64::try_from(timestamp).unwrap_or(u64::MAX),
-            interface,
-            linktype: declaration(description).linktype,
-            original_len,
-            octets: data.into_owned(),
-            comment,
-            offset: 0,
-        }),
-    })
-}
-
-fn declaration(block: &InterfaceDescriptionBlock<'_>) -> InterfaceDecl {
-    let mut interface = InterfaceDecl {
-        name: String::new(),
-        linktype: LinkType((u32::from(block.linktype) & 0xffff) as u16),
-        description: String::new(),
-    };
-    for option in &block.options {
-        match option {
-            InterfaceDescriptionOption::IfName(name) => interface.name = name.to_string(),
-            InterfaceDescriptionOption::IfDescription(text) => interface.description = text.to_string(),
-            _ => {}
-        }
-    }
-    interface
-}
-
-fn pcap_kind(error: PcapReadError) -> ReadErrorKind {
-    match error {
-        PcapReadError::Io(error) => io_kind(error),
-        other => ReadErrorKind::Malformed(with_causes(&other)),
-    }
-}
-
-fn pcapng_kind(error: PcapNgReadError) -> ReadErrorKind {
-    match error {
-        PcapNgReadError::Io(error) => io_kind(error),
-        other => ReadErrorKind::Malformed(with_causes(&other)),
-    }
-}
-
-fn io_kind(error: io::Error) -> ReadErrorKind {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => ReadErrorKind::Truncated,
-        _ => ReadErrorKind::Io(error),
-    }
-}
-
-/// An error with everything below it, since the library says what is wrong only at the bottom.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-fn hex(octets: &[u8]) -> String {
-    let octets: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
-    octets.join(" ")
 }

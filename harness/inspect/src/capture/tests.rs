@@ -144,7 +144,8 @@ fn what_is_no_capture_is_named() {
     let path = dir.path().join("file");
     for (octets, expected) in [
         (&b""[..], "the file is empty"),
-        (&b"\x1f\x8b\x08\x00"[..], "compressed with gzip"),
+        (&b"\x1f\x8b\x08\x00"[..], "ends in the middle"),
+        (&b"\x28\xb5\x2f\xfd\x04"[..], "compressed with zstd"),
         (&b"snoop\0\0\0"[..], "starts with 73 6e 6f 6f"),
         (&b"\x0a\x0d\x0d\x0a\x1c"[..], "ends in the middle"),
     ] {
@@ -253,7 +254,8 @@ fn captures_of_others_are_read_as_tshark_reads_them() {
         eprintln!("SKIP captures: DMVPN_LAB_CAPTURES is not set");
         return;
     };
-    let is_capture = |path: &PathBuf| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap");
+    let is_capture =
+        |path: &PathBuf| path.extension().is_some_and(|e| e == "pcap" || e == "pcapng" || e == "cap" || e == "gz");
     for path in files_below(std::path::Path::new(&directory)).into_iter().filter(is_capture) {
         let tshark = ["-n", "-Tfields", "-eframe.time_epoch", "-eframe.cap_len", "-r"];
         // A truncated file makes tshark fail after its output; it still says what it read.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use pcap_file::{
-    DataLink,
+    DataLink, Endianness,
     pcapng::{
         PcapNgWriteError,
         blocks::{
@@ -17,11 +17,14 @@ use pcap_file::{
             interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption, InterfaceTsResolution},
             opt_common::CommonOption,
             section_header::{SectionHeaderBlock, SectionHeaderOption},
+            unknown::UnknownBlock,
         },
     },
 };
 
-use super::LinkType;
+use zeroize::Zeroizing;
+
+use super::{LONGEST_BLOCK, LinkType, pcapng::DECRYPTION_SECRETS};
 
 /// The length of a pcapng option is a 16-bit number.
 const LONGEST_TEXT: usize = u16::MAX as usize;
@@ -134,6 +137,33 @@ impl<W: Write> PcapngWriter<W> {
         })?;
         self.packets += 1;
         Ok(self.packets)
+    }
+
+    /// Appends a Decryption Secrets Block: keys that open the packets after it. `kind` is a number of the registry of the
+    /// pcapng format, see [`Secrets`](super::Secrets). Whoever has the file then has the keys, so this is only for who
+    /// asked for it.
+    pub fn secrets(&mut self, kind: u32, octets: &[u8]) -> Result<(), WriteError> {
+        if self.broken {
+            return Err(WriteError::GivenUp);
+        }
+        let number = |value: u32| match self.inner.section().endianness {
+            Endianness::Big => value.to_be_bytes(),
+            Endianness::Little => value.to_le_bytes(),
+        };
+        let length = u32::try_from(octets.len()).ok().filter(|_| octets.len() < LONGEST_BLOCK - 64);
+        let length = length.ok_or(WriteError::TooLong(octets.len()))?;
+        let mut body = Zeroizing::new(Vec::with_capacity(8 + octets.len().next_multiple_of(4)));
+        body.extend_from_slice(&number(kind));
+        body.extend_from_slice(&number(length));
+        body.extend_from_slice(octets);
+        let padded = body.len().next_multiple_of(4);
+        body.resize(padded, 0);
+        let block = UnknownBlock::new(DECRYPTION_SECRETS, 12 + length, &body);
+        self.inner.write_pcapng_block(block).map_err(|error| {
+            self.broken = true;
+            refused(error)
+        })?;
+        Ok(())
     }
 
     /// How many packets were written.
