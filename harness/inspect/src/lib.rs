@@ -6,4 +6,5 @@ pub mod capture;
 pub mod dissect;
 pub mod exchange;
 pub mod filter;
+pub mod keys;
 pub mod show;

@@ -69,6 +69,8 @@ pub(super) struct Pcapng {
     /// How many octets the interfaces of this section took.
     described: usize,
     secrets: Vec<Secrets>,
+    /// How many octets those secrets take.
+    kept: usize,
     /// Packets missed by the interfaces of this section, and by those of the sections before.
     missed: BTreeMap<u32, u64>,
     missed_before: u64,
@@ -85,6 +87,7 @@ impl Pcapng {
             interfaces: Vec::new(),
             described: 0,
             secrets: Vec::new(),
+            kept: 0,
             missed: BTreeMap::new(),
             missed_before: 0,
         })
@@ -95,6 +98,7 @@ impl Pcapng {
     }
 
     pub(super) fn take_secrets(&mut self) -> Vec<Secrets> {
+        self.kept = 0;
         std::mem::take(&mut self.secrets)
     }
 
@@ -206,11 +210,12 @@ impl Pcapng {
             let text = "secrets that are longer than their block".to_owned();
             return Some(Step::Lost(ReadErrorKind::Malformed(text)));
         };
-        let kept: usize = self.secrets.iter().map(|secrets| secrets.octets.len() + size_of::<Secrets>()).sum();
-        if kept + octets.len() > LONGEST_BLOCK {
+        let octets_kept = octets.len() + size_of::<Secrets>();
+        if self.kept + octets_kept > LONGEST_BLOCK {
             let kind = ReadErrorKind::TooMany { what: "octets of decryption secrets", limit: LONGEST_BLOCK };
             return Some(Step::Lost(kind));
         }
+        self.kept += octets_kept;
         self.secrets.push(Secrets { kind, octets: Zeroizing::new(octets.to_vec()), offset });
         None
     }

@@ -257,6 +257,18 @@ fn secrets_come_before_the_packets_behind_them() {
 }
 
 #[test]
+fn secrets_that_nobody_takes_are_limited() {
+    let mut octets = section(false);
+    let one = [[0x53, 0x50, 0x53, 0x45], (1u32 << 20).to_le_bytes()].concat();
+    let one = block(false, 10, &[one, vec![7; 1 << 20]].concat());
+    (0..17).for_each(|_| octets.extend(&one));
+    let mut packets = read_from("octets", Cursor::new(octets)).unwrap();
+    let error = packets.next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("more octets of decryption secrets than the limit of 16777216"), "{error}");
+    assert_eq!((error.fatal, packets.take_secrets().len()), (false, 15));
+}
+
+#[test]
 fn secrets_that_contradict_their_block_are_lost_and_number_no_packet() {
     let mut octets = [section(true), interface(true, 9, 0)].concat();
     octets.extend(block(true, 10, &[0x45, 0x53, 0x50, 0x53, 0, 0, 1, 0, 1, 2, 3, 4]));
