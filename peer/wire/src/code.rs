@@ -9,7 +9,7 @@ macro_rules! code {
     (
         $(#[$doc:meta])*
         $name:ident($int:ty) as $what:literal in $format:literal {
-            $($(#[$value_doc:meta])* $constant:ident = $value:literal => $text:literal,)*
+            $($(#[$value_doc:meta])* $constant:ident = $value:literal => $text:expr,)*
         }
     ) => {
         $(#[$doc])*
@@ -32,8 +32,8 @@ macro_rules! code {
         }
 
         /// The name, or what it is and its number.
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 match self.name() {
                     Some(name) => f.pad(name),
                     None => write!(f, concat!($what, " ", $format), self.0),
@@ -48,6 +48,24 @@ macro_rules! code {
         }
     };
 }
+pub(crate) use code;
+
+/// The same for the long registries of IKE, whose names say all that a comment could.
+macro_rules! registry {
+    ($(#[$doc:meta])* $name:ident($int:ty) as $what:literal { $($constant:ident = $value:literal => $text:literal,)* }) => {
+        $crate::code::code! {
+            $(#[$doc])*
+            $name($int) as $what in "{}" { $(#[doc = $text] $constant = $value => $text,)* }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident($int:ty) as $what:literal { $($constant:ident = $value:literal,)* }) => {
+        $crate::code::code! {
+            $(#[$doc])*
+            $name($int) as $what in "{}" { $(#[doc = stringify!($constant)] $constant = $value => stringify!($constant),)* }
+        }
+    };
+}
+pub(crate) use registry;
 
 code! {
     /// What a frame or a GRE packet carries (IEEE 802 registry; for GRE: RFC 2784, section 2.4).

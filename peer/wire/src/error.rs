@@ -54,6 +54,8 @@ impl fmt::Display for Error {
             ErrorKind::ExtensionsNotAllowed => write!(f, "this message carries no extensions, but has some ({had})"),
             ErrorKind::RoutingPresent => write!(f, "the routing bit of RFC 1701 is set (flags 0x{had:04x})"),
             ErrorKind::ReservedBits => write!(f, "reserved bits are set (0x{had:04x})"),
+            ErrorKind::TooMany => write!(f, "only the first {needed} are read, {had} octets are left"),
+            ErrorKind::Trailing => write!(f, "{had} octets follow the last one"),
         }
     }
 }
@@ -77,6 +79,18 @@ pub enum Layer {
     NhrpCie,
     /// An NHRP extension, RFC 2332 section 5.3.
     NhrpExtension,
+    /// ISAKMP header, RFC 7296 section 3.1 and RFC 2408 section 3.1.
+    IkeHeader,
+    /// An ISAKMP payload, RFC 7296 section 3.2 and RFC 2408 section 3.2.
+    IkePayload,
+    /// A proposal in a security association payload, RFC 7296 section 3.3.1 and RFC 2408 section 3.5.
+    IkeProposal,
+    /// A transform in a proposal, RFC 7296 section 3.3.2 and RFC 2408 section 3.6.
+    IkeTransform,
+    /// An attribute of a transform or a configuration, RFC 7296 sections 3.3.5 and 3.15.1, RFC 2408 section 3.3.
+    IkeAttribute,
+    /// A traffic selector, RFC 7296 section 3.13.1.
+    IkeSelector,
 }
 
 impl fmt::Display for Layer {
@@ -89,6 +103,12 @@ impl fmt::Display for Layer {
             Self::NhrpMandatory => "NHRP mandatory part",
             Self::NhrpCie => "NHRP client information entry",
             Self::NhrpExtension => "NHRP extension",
+            Self::IkeHeader => "IKE header",
+            Self::IkePayload => "IKE payload",
+            Self::IkeProposal => "IKE proposal",
+            Self::IkeTransform => "IKE transform",
+            Self::IkeAttribute => "IKE attribute",
+            Self::IkeSelector => "IKE traffic selector",
         })
     }
 }
@@ -128,4 +148,8 @@ pub enum ErrorKind {
     RoutingPresent,
     /// GRE bits that RFC 2784 tells a receiver to discard a packet for.
     ReservedBits,
+    /// A list goes on behind the `needed` elements that this crate reads of one.
+    TooMany,
+    /// Octets behind the last element of a list, where the format has nothing.
+    Trailing,
 }

@@ -1,6 +1,6 @@
-//! Packet formats of a DMVPN: the outer IP headers, GRE and NHRP.
+//! Packet formats of a DMVPN: the outer IP headers, GRE, NHRP and ISAKMP.
 //!
-//! Every format has two layers, and they have different jobs:
+//! Every format has two layers, and they have different jobs (ISAKMP has the first alone):
 //!
 //! * the **view** (`Packet<T: AsRef<[u8]>>`) never judges. It reads what is there, says `None` where octets are missing, and
 //!   iterates with absolute offsets as far as the octets go. Dissectors, printers and forwarders use it: they must
@@ -27,6 +27,7 @@ mod error;
 pub mod gre;
 pub mod ipv4;
 pub mod ipv6;
+pub mod isakmp;
 pub mod nhrp;
 
 pub use addr::{Family, NbmaAddr, ProtoAddr};
