@@ -10,6 +10,7 @@ use dmvpn_wire::{gre, ipv4, ipv6};
 use super::session::Session;
 use super::walk::{Ends, Kind, Place, Visitor, Walk};
 use crate::capture::LinkType;
+use crate::keys::Opened;
 
 /// What can be said of a packet without keeping anything of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -231,6 +232,12 @@ impl Visitor for Look {
             Kind::Rip => self.seen.routing = Some(Routing::Rip),
             Kind::Bgp => self.seen.routing = Some(Routing::Bgp),
             _ => {}
+        }
+    }
+
+    fn opened_esp(&mut self, at: Place<'_>, opened: &Opened, _: Place<'_>) {
+        if let (false, Some(esp)) = (at.tunnelled, &mut self.seen.esp) {
+            esp.opened = opened.authentic != Some(false);
         }
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use dmvpn_wire::code::EtherType;
+use dmvpn_wire::isakmp::PayloadType;
 use dmvpn_wire::nhrp::pretty;
 use dmvpn_wire::{Error, gre, ipv4, ipv6};
 
@@ -13,6 +14,7 @@ use super::session::Session;
 use super::walk::{Kind, Place, Visitor, Walk, protocol};
 use super::{Dissection, link};
 use crate::capture::LinkType;
+use crate::keys::Opened;
 
 /// Writes fields. Ranges are counted from the start of the layer that it was told of last.
 pub(super) struct Reader<'d> {
@@ -46,6 +48,18 @@ impl<'d> Reader<'d> {
     fn layer(&mut self, name: &'static str, at: Place<'_>) {
         (self.base, self.buffer, self.stem) = (at.start, at.buffer, (0, 0));
         self.out.store.layer(name, at.buffer, at.start..at.start + at.octets.len());
+    }
+
+    /// The fields that follow count their octets from there, and belong to the layer that is open.
+    fn move_to(&mut self, at: Place<'_>) {
+        (self.base, self.buffer) = (at.start, at.buffer);
+    }
+
+    /// Octets, if there are any.
+    fn range(&mut self, name: &'static str, range: &Range<usize>) {
+        if !range.is_empty() {
+            self.bytes(name, range.clone());
+        }
     }
 
     /// Fields of a group: their paths begin with `stem` behind what paths begin with already.
@@ -355,6 +369,35 @@ impl Visitor for Reader<'_> {
                 self.bgp(at.octets);
             }
             Kind::Other => self.layer("data", at),
+        }
+    }
+
+    fn opened_esp(&mut self, at: Place<'_>, opened: &Opened, plain: Place<'_>) {
+        self.move_to(at);
+        self.range("esp.iv", &opened.iv);
+        self.range("esp.icv", &opened.icv);
+        self.verdict("esp.icv_ok", opened.authentic);
+        self.move_to(plain);
+        let behind = opened.padding.end;
+        self.range("esp.padding", &opened.padding);
+        self.uint("esp.pad_length", Some(opened.pad_length), behind..behind + 1);
+        self.uint("esp.next_header", opened.next_header, behind + 1..behind + 2);
+        if opened.authentic == Some(false) {
+            self.wrong(format_args!("the integrity check value of ESP is wrong: another key, or another packet"));
+        }
+    }
+
+    fn opened_ike(&mut self, at: Place<'_>, opened: &Opened, _: Option<PayloadType>, plain: Place<'_>) {
+        self.move_to(at);
+        self.range("ike.sk.iv", &opened.iv);
+        self.range("ike.sk.icv", &opened.icv);
+        self.verdict("ike.sk.icv_ok", opened.authentic);
+        self.move_to(plain);
+        let behind = opened.padding.end;
+        self.range("ike.sk.padding", &opened.padding);
+        self.uint("ike.sk.pad_length", Some(opened.pad_length), behind..behind + 1);
+        if opened.authentic == Some(false) {
+            self.wrong(format_args!("the integrity check value of IKE is wrong: another key, or another packet"));
         }
     }
 

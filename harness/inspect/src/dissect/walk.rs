@@ -7,12 +7,14 @@ use std::fmt;
 use std::net::IpAddr;
 
 use dmvpn_wire::code::EtherType;
+use dmvpn_wire::isakmp::{self, PayloadType};
 use dmvpn_wire::{gre, ipv4, ipv6};
 
 use super::fragments::Fragment;
 use super::link;
 use super::session::Session;
 use crate::capture::LinkType;
+use crate::keys::Opened;
 
 /// How many tunnels may be inside each other, and how deep decryption goes. Beyond it the rest is shown as octets.
 pub(crate) const MAX_DEPTH: u8 = 12;
@@ -124,6 +126,13 @@ pub(crate) enum Kind {
 pub(crate) trait Visitor {
     /// A layer begins.
     fn enter(&mut self, kind: Kind, at: Place<'_>);
+
+    /// ESP was opened; its plain text is known as a buffer from here on, and what it carries follows.
+    fn opened_esp(&mut self, _at: Place<'_>, _opened: &Opened, _plain: Place<'_>) {}
+
+    /// Encrypted payloads of IKEv2 were opened: the first of them is of type `first`, which is missing where they can
+    /// not be read on (one piece of several, or a wrong check value).
+    fn opened_ike(&mut self, _at: Place<'_>, _opened: &Opened, _first: Option<PayloadType>, _plain: Place<'_>) {}
 
     /// Something can not be read at `at`.
     fn trouble(&mut self, _at: Place<'_>, _words: fmt::Arguments<'_>) {}
@@ -337,12 +346,56 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    fn esp(&mut self, _: Ends, at: Place<'_>) {
+    fn esp(&mut self, ends: Ends, at: Place<'_>) {
         self.visitor.enter(Kind::Esp, at);
+        let Some(spi) = at.octets.first_chunk::<4>().map(|spi| u32::from_be_bytes(*spi)) else { return };
+        let mut plain = self.session.room.pop().unwrap_or_default();
+        let opened = self.session.keys.esp(ends.src, ends.dst, spi).map(|sa| sa.open(at.octets, &mut plain));
+        match opened {
+            None => {}
+            Some(Ok(opened)) => {
+                let buffer = self.visitor.derived("decrypted ESP", &plain);
+                let whole = Place { octets: &plain, start: 0, buffer, ..at };
+                self.visitor.opened_esp(at, &opened, whole);
+                let inside = whole.cut(opened.payload.end).behind(opened.payload.start);
+                if at.depth < MAX_DEPTH && opened.authentic != Some(false) {
+                    self.above_ip(ends, opened.next_header.unwrap_or(protocol::NONE), inside);
+                }
+            }
+            Some(Err(why)) => self.visitor.trouble(at, format_args!("ESP is not opened: {why}")),
+        }
+        self.session.room.push(plain);
     }
 
     fn ike(&mut self, at: Place<'_>) {
         self.visitor.enter(Kind::Ike, at);
+        if self.session.keys.is_empty() {
+            return;
+        }
+        let header = isakmp::Packet::new(at.octets);
+        let (Some(initiator), Some(responder)) = (header.initiator_spi(), header.responder_spi()) else { return };
+        let Some(sa) = self.session.keys.ike2(initiator, responder) else { return };
+        // RFC 7296 section 3.14: the encrypted payload is the last one.
+        let mut payloads = header.payloads().map_while(Result::ok);
+        let Some(payload) = payloads.find(|payload| payload.kind().is_encrypted()) else { return };
+        let body = payload.body();
+        // RFC 7383 section 2.5: number and total in front. Only a message that is in one piece is read on.
+        let (body, whole) = match payload.kind() {
+            PayloadType::SKF => (body.behind(4), body.octets().get(2..4) == Some(&[0, 1])),
+            _ => (body, true),
+        };
+        let mut plain = self.session.room.pop().unwrap_or_default();
+        let from_initiator = header.flags().is_some_and(|flags| flags.0 & 0x08 != 0);
+        match sa.open(at.octets, body.range(), from_initiator, &mut plain) {
+            Ok(opened) => {
+                let buffer = self.visitor.derived("decrypted IKE", &plain);
+                let inside = Place { octets: &plain, start: 0, buffer, ..at };
+                let first = (whole && opened.authentic != Some(false)).then_some(payload.next_payload());
+                self.visitor.opened_ike(at, &opened, first, inside);
+            }
+            Err(why) => self.visitor.trouble(at, format_args!("IKE is not opened: {why}")),
+        }
+        self.session.room.push(plain);
     }
 }
 
