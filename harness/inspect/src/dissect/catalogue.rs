@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::ike_catalogue::IKE;
+
 /// What a field holds, and therefore how its literals are written in YAML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
@@ -59,14 +61,14 @@ pub struct Entry {
     pub help: &'static str,
 }
 
-const fn entry(path: &'static str, kind: FieldKind, help: &'static str) -> Entry {
+pub(super) const fn entry(path: &'static str, kind: FieldKind, help: &'static str) -> Entry {
     Entry { path, kind, help }
 }
 
-const U8: FieldKind = FieldKind::Uint { bits: 8 };
-const U16: FieldKind = FieldKind::Uint { bits: 16 };
-const U32: FieldKind = FieldKind::Uint { bits: 32 };
-const U64: FieldKind = FieldKind::Uint { bits: 64 };
+pub(super) const U8: FieldKind = FieldKind::Uint { bits: 8 };
+pub(super) const U16: FieldKind = FieldKind::Uint { bits: 16 };
+pub(super) const U32: FieldKind = FieldKind::Uint { bits: 32 };
+pub(super) const U64: FieldKind = FieldKind::Uint { bits: 64 };
 use FieldKind::{Addr, Bytes, Flag, List, Seconds, Text};
 
 /// Fields outside CIEs.
@@ -145,22 +147,6 @@ const PLAIN: &[Entry] = &[
     entry("esp.padding", Bytes, "padding, decrypted"),
     entry("esp.pad_length", U8, "how many octets of padding there are"),
     entry("esp.next_header", U8, "IP protocol of the payload"),
-    entry("ike.sk.iv", Bytes, "initialisation vector of encrypted payloads that a key opens, RFC 7296 section 3.14"),
-    entry("ike.sk.icv", Bytes, "integrity check value of them"),
-    entry("ike.sk.icv_ok", Flag, "1 if the integrity check value is right"),
-    entry("ike.sk.padding", Bytes, "padding, decrypted"),
-    entry("ike.sk.pad_length", U8, "how many octets of padding there are"),
-    entry("ike.initiator_spi", U64, "SPI of the IKE SA's initiator, RFC 7296 section 3.1"),
-    entry("ike.responder_spi", U64, "SPI of its responder, 0 in the first message"),
-    entry("ike.next_payload", U8, "type of the first payload (46 = SK, encrypted)"),
-    entry("ike.version", U8, "major and minor version (0x20 = IKEv2)"),
-    entry("ike.exchange", U8, "34 IKE_SA_INIT, 35 IKE_AUTH, 36 CREATE_CHILD_SA, 37 INFORMATIONAL"),
-    entry("ike.flags", U8, "the flags octet"),
-    entry("ike.flags.I", Flag, "sent by the IKE SA's initiator (IKEv2)"),
-    entry("ike.flags.V", Flag, "the sender can do a higher version (IKEv2)"),
-    entry("ike.flags.R", Flag, "a response (IKEv2)"),
-    entry("ike.msg_id", U32, "Message ID"),
-    entry("ike.length", U32, "octets of the whole message"),
     entry("hdr.afn", U16, "ar$afn, address family of the NBMA"),
     entry("hdr.protocol_type", U16, "ar$pro.type"),
     entry("hdr.snap", Bytes, "ar$pro.snap, 5 octets"),
@@ -271,7 +257,7 @@ pub fn lookup_in_cie(name: &str) -> Result<FieldKind, Unknown> {
 
 /// Every path, for `--fields`, the schema and suggestions; in catalogue order.
 pub fn paths() -> impl Iterator<Item = (String, FieldKind, &'static str)> {
-    let plain = PLAIN.iter().map(|e| (e.path.to_owned(), e.kind, e.help));
+    let plain = PLAIN.iter().chain(IKE).map(|e| (e.path.to_owned(), e.kind, e.help));
     let cies = CIE.iter().map(|e| (format!("cie[].{}", e.path), e.kind, e.help));
     let extensions = EXTENSIONS.iter().map(|(name, _)| *name).chain(["[]"]).flat_map(|name| {
         let stem = if name == "[]" { "ext[]".to_owned() } else { format!("ext.{name}") };
@@ -285,7 +271,7 @@ pub fn paths() -> impl Iterator<Item = (String, FieldKind, &'static str)> {
 }
 
 fn resolve(general: &str) -> Option<FieldKind> {
-    if let Some(entry) = PLAIN.iter().find(|entry| entry.path == general) {
+    if let Some(entry) = PLAIN.iter().chain(IKE).find(|entry| entry.path == general) {
         return Some(entry.kind);
     }
     // What a tunnel carries has the names of what carries tunnels, behind this word.

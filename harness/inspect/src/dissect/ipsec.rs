@@ -1,7 +1,7 @@
-//! UDP, ESP and the header of IKE: what can be read of protected traffic without a key.
+//! UDP and ESP: what can be read of protected traffic without a key.
 //!
 //! IKE is UDP port 500, and port 4500 behind four octets of nought; anything else on port 4500 is ESP in UDP, or the
-//! single octet that keeps a translator's entry alive (RFC 3948 section 2). Payloads of IKE are not looked at here.
+//! single octet that keeps a translator's entry alive (RFC 3948 section 2).
 
 use std::ops::Range;
 
@@ -10,10 +10,6 @@ use super::read::Reader;
 
 const UDP_HEADER: u64 = 8;
 const ESP_HEADER: usize = 8;
-const IKE_HEADER: usize = 28;
-
-/// Flags of IKEv2 (RFC 7296 section 3.1).
-const FLAGS: [(&str, u64); 3] = [("ike.flags.I", 0x08), ("ike.flags.V", 0x10), ("ike.flags.R", 0x20)];
 
 impl Reader<'_> {
     /// A UDP datagram.
@@ -53,72 +49,11 @@ impl Reader<'_> {
             self.headline(format_args!("ESP SPI {spi:#010x} seq {seq}, {length} octets"));
         }
     }
-
-    /// The header of an IKE message.
-    pub(super) fn ike(&mut self, at: Place<'_>) {
-        let octets = at.octets;
-        let mut put = |path: &'static str, range: Range<usize>| {
-            let value = number(octets, range.clone());
-            self.uint(path, value, range);
-            value
-        };
-        put("ike.initiator_spi", 0..8);
-        put("ike.responder_spi", 8..16);
-        put("ike.next_payload", 16..17);
-        let version = put("ike.version", 17..18);
-        let exchange = put("ike.exchange", 18..19);
-        let flags = put("ike.flags", 19..20);
-        let id = put("ike.msg_id", 20..24);
-        let length = put("ike.length", 24..28);
-        // Version 1 has other flags in the same octet.
-        if let (Some(flags), Some(0x20..=0x2F)) = (flags, version) {
-            for (name, mask) in FLAGS {
-                self.flag(name, flags, mask, 19..20);
-            }
-        }
-        let (Some(version), Some(exchange), Some(flags), Some(id), Some(length)) =
-            (version, exchange, flags, id, length)
-        else {
-            self.headline(format_args!("IKE"));
-            return self.wrong(format_args!("the IKE header is cut"));
-        };
-        if length != octets.len() as u64 {
-            self.wrong(format_args!("IKE length {length}, but {} octets are there", octets.len()));
-        }
-        if length < IKE_HEADER as u64 {
-            self.wrong(format_args!("IKE length {length} is less than its header's"));
-        }
-        if at.tunnelled {
-            return;
-        }
-        let what = exchange_name(exchange);
-        if version >> 4 == 2 {
-            let side = if flags & 0x20 == 0 { "request" } else { "response" };
-            self.headline(format_args!("IKEv2 {what} {side} {id}, {length} octets"));
-        } else {
-            self.headline(format_args!("IKE {}.{} {what}, {length} octets", version >> 4, version & 0x0F));
-        }
-    }
 }
 
 /// The number in these octets, most significant first; nothing if one of them is missing.
 fn number(octets: &[u8], range: Range<usize>) -> Option<u64> {
     Some(octets.get(range)?.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
-}
-
-/// The exchange as its RFC calls it.
-fn exchange_name(exchange: u64) -> String {
-    match exchange {
-        2 => "Identity Protection".to_owned(),
-        4 => "Aggressive".to_owned(),
-        5 => "Informational".to_owned(),
-        32 => "Quick Mode".to_owned(),
-        34 => "IKE_SA_INIT".to_owned(),
-        35 => "IKE_AUTH".to_owned(),
-        36 => "CREATE_CHILD_SA".to_owned(),
-        37 => "INFORMATIONAL".to_owned(),
-        other => format!("exchange {other}"),
-    }
 }
 
 #[cfg(test)]
@@ -139,10 +74,10 @@ mod tests {
         ip(17, &[&words.concat(), payload].concat())
     }
 
-    /// A CREATE_CHILD_SA request of the initiator, id 2, with four octets behind the header.
+    /// A CREATE_CHILD_SA request of the initiator, id 2, with an empty SK payload.
     fn ike() -> Vec<u8> {
         let mut message: Vec<u8> = (1..=16).collect();
-        message.extend([46, 0x20, 36, 0x08, 0, 0, 0, 2, 0, 0, 0, 32, 0xAA, 0xBB, 0xCC, 0xDD]);
+        message.extend([46, 0x20, 36, 0x08, 0, 0, 0, 2, 0, 0, 0, 32, 0, 0, 0, 4]);
         message
     }
 
@@ -163,7 +98,7 @@ mod tests {
             assert_eq!(read.uint("ike.msg_id"), Some(2));
             assert_eq!(read.uint("ike.length"), Some(32));
             assert_eq!(read.field("ike.msg_id").unwrap().range, start + 20..start + 24);
-            assert_eq!(read.summary(), "IKEv2 CREATE_CHILD_SA request 2, 32 octets");
+            assert_eq!(read.summary(), "IKEv2 CREATE_CHILD_SA request 2: SK, 32 octets");
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use dmvpn_wire::code::EtherType;
-use dmvpn_wire::isakmp::PayloadType;
+use dmvpn_wire::isakmp::{PayloadType, Span};
 use dmvpn_wire::nhrp::pretty;
 use dmvpn_wire::{Error, gre, ipv4, ipv6};
 
@@ -24,11 +24,13 @@ pub(super) struct Reader<'d> {
     buffer: u8,
     stem: Piece,
     say: Say,
+    /// Payloads of the IKE message that were read so far, with those of encrypted ones.
+    pub(super) payloads: usize,
 }
 
 impl<'d> Reader<'d> {
     pub(super) fn new(out: &'d mut Dissection) -> Self {
-        Self { out, base: 0, buffer: 0, stem: (0, 0), say: Say::default() }
+        Self { out, base: 0, buffer: 0, stem: (0, 0), say: Say::default(), payloads: 0 }
     }
 
     /// Reads a frame to its end.
@@ -387,12 +389,16 @@ impl Visitor for Reader<'_> {
         }
     }
 
-    fn opened_ike(&mut self, at: Place<'_>, opened: &Opened, _: Option<PayloadType>, plain: Place<'_>) {
+    fn opened_ike(&mut self, at: Place<'_>, opened: &Opened, first: Option<PayloadType>, plain: Place<'_>) {
         self.move_to(at);
         self.range("ike.sk.iv", &opened.iv);
         self.range("ike.sk.icv", &opened.icv);
         self.verdict("ike.sk.icv_ok", opened.authentic);
         self.move_to(plain);
+        if let Some(first) = first {
+            let octets = Span::new(plain.octets, 0).cut(opened.payload.end).behind(opened.payload.start);
+            self.ike2_payloads(first, octets, plain.tunnelled);
+        }
         let behind = opened.padding.end;
         self.range("ike.sk.padding", &opened.padding);
         self.uint("ike.sk.pad_length", Some(opened.pad_length), behind..behind + 1);

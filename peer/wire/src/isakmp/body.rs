@@ -66,7 +66,7 @@ impl KeyExchange<'_> {
 view! {
     /// Identification (RFC 7296 section 3.5, RFC 2407 section 4.6.2), and the original address of RFC 3947 section 5.2: type,
     /// protocol and port (IKEv1; reserved in IKEv2), what identifies.
-    Identification, 4 octets, then data: "What identifies."
+    Identification, 4 octets
 }
 
 impl<'a> Identification<'a> {
@@ -83,6 +83,26 @@ impl<'a> Identification<'a> {
     /// IKEv1: port, 0 for any.
     pub fn port(&self) -> Option<u16> {
         self.body.u16(2)
+    }
+
+    /// What identifies.
+    pub fn data(&self) -> Span<'a> {
+        self.body.behind(Self::MIN_LEN)
+    }
+
+    /// That the fields are all there, and that an address has the length of one.
+    pub fn check(&self) -> Result<()> {
+        self.body.has(Self::MIN_LEN, Layer::IkePayload)?;
+        let needed = match self.kind() {
+            Some(ike2::IdType::ID_IPV4_ADDR) => 4,
+            Some(ike2::IdType::ID_IPV6_ADDR) => 16,
+            _ => return Ok(()),
+        };
+        let data = self.data();
+        if data.len() == needed {
+            return Ok(());
+        }
+        Err(Error::new(Layer::IkePayload, ErrorKind::BadAddressLength, data.offset(), needed, data.len()))
     }
 
     /// The address, if the type is one of an address and the length fits.

@@ -87,7 +87,7 @@ impl<'a> Links<'a> {
         } else if wanted > had {
             self.state = State::Failed(self.error(ErrorKind::Truncated, wanted, had));
         }
-        let body = self.rest.cut(wanted).behind(HEADER_LEN);
+        let body = self.rest.cut(wanted.max(HEADER_LEN)).behind(HEADER_LEN);
         self.rest = self.rest.behind(wanted.max(HEADER_LEN));
         Ok(Link { next, flags, length, offset, body })
     }
@@ -122,6 +122,9 @@ pub struct PayloadView<'a> {
 }
 
 impl<'a> PayloadView<'a> {
+    /// Octets of the generic header.
+    pub const HEADER_LEN: u16 = HEADER_LEN as u16;
+
     /// Its type, which stands in what is in front of it.
     pub const fn kind(&self) -> PayloadType {
         self.kind

@@ -164,7 +164,9 @@ fn small_bodies_are_read() {
     let octets = hex("01 11 01f4 c0000201");
     let view = Identification::new(Span::new(&octets, 0));
     assert_eq!((view.protocol(), view.port(), view.text()), (Some(17), Some(500), None));
-    assert_eq!(view.address(), Some("192.0.2.1".parse().unwrap()));
+    assert_eq!((view.address(), view.check()), (Some("192.0.2.1".parse().unwrap()), Ok(())));
+    let error = Identification::new(Span::new(&octets[..7], 0)).check().unwrap_err();
+    assert_eq!((error.kind, error.offset, error.needed, error.had), (ErrorKind::BadAddressLength, 4, 4, 3));
 
     let octets = hex("04 3082");
     let view = Certificate::new(Span::new(&octets, 0));
@@ -276,6 +278,7 @@ fn a_broken_chain_says_where() {
     short[79] = 0;
     // The payload is shown, and then why nothing follows.
     assert_eq!(Packet::new(&short).payloads().filter(Result::is_ok).count(), 2);
+    assert_eq!(Packet::new(&short).payloads().nth(1).unwrap().unwrap().body().range(), 80..80);
 
     let mut long = sa_init();
     long[115] = 21;
@@ -393,6 +396,7 @@ fn survive(octets: &[u8]) -> Vec<Error> {
         inside(KeyExchange::new(body).data());
         inside(Identification::new(body).data());
         let _ = (Identification::new(body).address(), Identification::new(body).text());
+        errors.extend(Identification::new(body).check().err());
         inside(Certificate::new(body).data());
         inside(Authentication::new(body).data());
         inside(Fragment::new(body).data());
