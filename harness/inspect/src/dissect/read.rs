@@ -52,6 +52,15 @@ impl<'d> Reader<'d> {
         self.out.store.layer(name, at.buffer, at.start..at.start + at.octets.len());
     }
 
+    /// Fields of a layer that may be inside a tunnel: what a tunnel carries must never be taken for what carries it.
+    fn carried(&mut self, at: Place<'_>, fields: impl FnOnce(&mut Self)) {
+        if at.tunnelled {
+            self.within(format_args!("inner."), fields);
+        } else {
+            fields(self);
+        }
+    }
+
     /// The fields that follow count their octets from there, and belong to the layer that is open.
     fn move_to(&mut self, at: Place<'_>) {
         (self.base, self.buffer) = (at.start, at.buffer);
@@ -284,6 +293,41 @@ impl<'d> Reader<'d> {
         }
     }
 
+    /// The trailer of an opened ESP packet, and what stands around the cipher text.
+    fn esp_opened(&mut self, at: Place<'_>, opened: &Opened, plain: Place<'_>) {
+        self.move_to(at);
+        self.range("esp.iv", &opened.iv);
+        self.range("esp.icv", &opened.icv);
+        self.verdict("esp.icv_ok", opened.authentic);
+        self.move_to(plain);
+        let behind = opened.padding.end;
+        self.range("esp.padding", &opened.padding);
+        self.uint("esp.pad_length", Some(opened.pad_length), behind..behind + 1);
+        self.uint("esp.next_header", opened.next_header, behind + 1..behind + 2);
+        if opened.authentic == Some(false) {
+            self.wrong(format_args!("the integrity check value of ESP is wrong: another key, or another packet"));
+        }
+    }
+
+    /// Encrypted payloads of IKEv2, opened.
+    fn ike_opened(&mut self, at: Place<'_>, opened: &Opened, first: Option<PayloadType>, plain: Place<'_>) {
+        self.move_to(at);
+        self.range("ike.sk.iv", &opened.iv);
+        self.range("ike.sk.icv", &opened.icv);
+        self.verdict("ike.sk.icv_ok", opened.authentic);
+        self.move_to(plain);
+        if let Some(first) = first {
+            let octets = Span::new(plain.octets, 0).cut(opened.payload.end).behind(opened.payload.start);
+            self.ike2_payloads(first, octets, plain.tunnelled);
+        }
+        let behind = opened.padding.end;
+        self.range("ike.sk.padding", &opened.padding);
+        self.uint("ike.sk.pad_length", Some(opened.pad_length), behind..behind + 1);
+        if opened.authentic == Some(false) {
+            self.wrong(format_args!("the integrity check value of IKE is wrong: another key, or another packet"));
+        }
+    }
+
     fn named(&mut self, name: &'static str, at: Place<'_>, what: &str) {
         self.layer(name, at);
         if at.level < 2 {
@@ -337,12 +381,7 @@ impl Visitor for Reader<'_> {
                     _ => ("tcp", Self::tcp),
                 };
                 self.layer(name, at);
-                // What a tunnel carries must never be taken for what carries the tunnel.
-                if at.tunnelled {
-                    self.within(format_args!("inner."), |reader| read(reader, at));
-                } else {
-                    read(self, at);
-                }
+                self.carried(at, |reader| read(reader, at));
             }
             Kind::Nhrp => {
                 self.layer("nhrp", at);
@@ -375,36 +414,11 @@ impl Visitor for Reader<'_> {
     }
 
     fn opened_esp(&mut self, at: Place<'_>, opened: &Opened, plain: Place<'_>) {
-        self.move_to(at);
-        self.range("esp.iv", &opened.iv);
-        self.range("esp.icv", &opened.icv);
-        self.verdict("esp.icv_ok", opened.authentic);
-        self.move_to(plain);
-        let behind = opened.padding.end;
-        self.range("esp.padding", &opened.padding);
-        self.uint("esp.pad_length", Some(opened.pad_length), behind..behind + 1);
-        self.uint("esp.next_header", opened.next_header, behind + 1..behind + 2);
-        if opened.authentic == Some(false) {
-            self.wrong(format_args!("the integrity check value of ESP is wrong: another key, or another packet"));
-        }
+        self.carried(at, |reader| reader.esp_opened(at, opened, plain));
     }
 
     fn opened_ike(&mut self, at: Place<'_>, opened: &Opened, first: Option<PayloadType>, plain: Place<'_>) {
-        self.move_to(at);
-        self.range("ike.sk.iv", &opened.iv);
-        self.range("ike.sk.icv", &opened.icv);
-        self.verdict("ike.sk.icv_ok", opened.authentic);
-        self.move_to(plain);
-        if let Some(first) = first {
-            let octets = Span::new(plain.octets, 0).cut(opened.payload.end).behind(opened.payload.start);
-            self.ike2_payloads(first, octets, plain.tunnelled);
-        }
-        let behind = opened.padding.end;
-        self.range("ike.sk.padding", &opened.padding);
-        self.uint("ike.sk.pad_length", Some(opened.pad_length), behind..behind + 1);
-        if opened.authentic == Some(false) {
-            self.wrong(format_args!("the integrity check value of IKE is wrong: another key, or another packet"));
-        }
+        self.carried(at, |reader| reader.ike_opened(at, opened, first, plain));
     }
 
     fn trouble(&mut self, at: Place<'_>, words: fmt::Arguments<'_>) {
