@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod cli;
 pub mod coverage;
+pub mod distill;
 pub mod docker;
 pub mod doctor;
 pub mod dossier;
@@ -26,4 +27,4 @@ pub mod verdict;
 pub mod version;
 pub mod world;
 
-pub use dmvpn_inspect::{capture, dissect};
+pub use dmvpn_inspect::{capture, dissect, exchange};

@@ -1,10 +1,11 @@
-//! Where things lie on this machine: the checkout with its recipes and suites, and the user's cache.
+//! Where things lie on this machine: the checkout with its recipes and suites, captures, and the user's cache.
 
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
+use crate::suite::{CaptureDecl, Shelf};
 use crate::world::LabError;
 
 /// What a folder has if it is a checkout of the lab; `containers` alone is in many another project, too.
@@ -39,6 +40,58 @@ fn find_root(start: &Path, exactly: bool) -> Result<PathBuf, LabError> {
             "run it inside the checkout, or give the checkout's place with `--root DIR`",
         )
     })
+}
+
+/// The variable that says where captures lie which may not be copied into the project.
+pub const CAPTURES: &str = "DMVPN_LAB_CAPTURES";
+
+/// The folders that captures are found in.
+#[derive(Clone, Debug, Default)]
+pub struct Captures {
+    checkout: PathBuf,
+    third_party: Option<PathBuf>,
+}
+
+impl Captures {
+    /// Those of a checkout, and those of others in the folder that [`CAPTURES`] says.
+    pub fn of(checkout: &Path) -> Self {
+        let third_party = env::var_os(CAPTURES).filter(|value| !value.is_empty()).map(PathBuf::from);
+        Self { checkout: checkout.to_owned(), third_party }
+    }
+
+    /// Those of a checkout, and those of others in this folder.
+    pub fn with(checkout: &Path, third_party: Option<&Path>) -> Self {
+        Self { checkout: checkout.to_owned(), third_party: third_party.map(Path::to_owned) }
+    }
+
+    /// Where a capture lies.
+    ///
+    /// # Errors
+    /// Why it is none that this machine has to have: its folder is not there. A file that is missing in its folder is no
+    /// such error, but one that shows when it is read.
+    pub fn path(&self, capture: &CaptureDecl) -> Result<PathBuf, String> {
+        match capture.from {
+            Shelf::Project => Ok(self.checkout.join(&capture.file)),
+            Shelf::ThirdParty => match &self.third_party {
+                Some(folder) if folder.is_dir() => Ok(folder.join(&capture.file)),
+                Some(folder) => Err(format!("{CAPTURES} says {}, which is no folder", folder.display())),
+                None => Err(format!("{} is of others: set {CAPTURES} to the folder with their captures", capture.file)),
+            },
+        }
+    }
+
+    /// How a suite names this file, wherever it lies.
+    pub fn name(&self, path: &Path) -> (Shelf, PathBuf) {
+        let below = |folder: &Path| {
+            let (path, folder) = (std::fs::canonicalize(path).ok()?, std::fs::canonicalize(folder).ok()?);
+            path.strip_prefix(folder).ok().map(Path::to_owned)
+        };
+        if let Some(name) = self.third_party.as_deref().and_then(below) {
+            return (Shelf::ThirdParty, name);
+        }
+        let name = below(&self.checkout).or_else(|| std::path::absolute(path).ok());
+        (Shelf::Project, name.unwrap_or_else(|| path.to_owned()))
+    }
 }
 
 /// The user's cache folder of the lab, made if need be: `$XDG_CACHE_HOME/dmvpn-lab`, else `~/.cache/dmvpn-lab`.

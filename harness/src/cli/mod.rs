@@ -7,6 +7,7 @@ macro_rules! say {
 
 mod check;
 mod coverage;
+mod distill;
 mod explain;
 mod images;
 mod infra;
@@ -45,6 +46,7 @@ use crate::world::LabError;
   cargo lab run nhrp/registration --subject frr:10.3   one suite against a real FRRouting hub
   cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
   cargo lab coverage NHRP-5.2.4                        who is judged by the requirements of a section
+  cargo lab distill trace.pcap --list                  the exchanges in a capture, to draft cases from
   cargo lab up                                         a hub and a spoke to play with, until Ctrl-C
   cargo lab shell hub                                  and a terminal in one of them
   cargo lab doctor                                     what this machine can run
@@ -87,6 +89,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Say which requirement is judged against which implementation, and by which cases.
     Coverage(coverage::CoverageArgs),
+    /// Draft a case from an exchange that a capture holds.
+    Distill(distill::DistillArgs),
     /// Write a page about each recorded divergence that a run has seen, for those who maintain what diverges.
     Report(report::ReportArgs),
     /// Say what this machine can run, and what to install for the rest.
@@ -137,6 +141,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),
         Command::Report(args) => report::run(args, place),
+        Command::Distill(args) => distill::run(args, place),
         Command::Coverage(args) => coverage::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),

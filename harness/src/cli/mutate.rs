@@ -12,6 +12,7 @@ use super::list::SelectionArgs;
 use super::{Place, Trouble, root, suites};
 use crate::mutate::hunt::{Finding, Hunt};
 use crate::mutate::{self, Fault};
+use crate::place::Captures;
 use crate::run::plan::{self, plan};
 use crate::subject::{self, Subject};
 use crate::suite::select::select_by;
@@ -81,6 +82,7 @@ pub(super) fn run(args: &MutateArgs, place: Place<'_>) -> Result<ExitCode, Troub
             peer: &built_in,
             implementations: &implementations,
             worlds: &[WorldKind::Sim],
+            captures: &Captures::of(&root),
             clock: ClockKind::Virtual,
             long: false,
         },

@@ -14,6 +14,7 @@ use super::list::SelectionArgs;
 use super::real::{ContainerRouters, RealArgs, RealWorld};
 use super::{Place, Trouble, root, suites};
 use crate::evidence::{Redactor, Run};
+use crate::place::Captures;
 use crate::report::{ColorChoice, FormatSpec, Options, Reporter, Streams, Verbosity};
 use crate::run::case::Settings;
 use crate::run::divergence;
@@ -32,6 +33,7 @@ use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Ve
   cargo lab run nhrp/registration/refresh-third -v
   cargo lab run nhrp --subject frr:8.4.4,frr:10.3 --format junit=report.xml --deny-skips
   cargo lab run nhrp/registration --subject frr:10.3 --peer frr:8.4.4
+  cargo lab run --world replay                         what recorded routers did, held against the suites
   cargo lab run nhrp/registration --subject frr:10.3 --driver guest,container
   NO_COLOR=1 cargo lab run --format json > results.json")]
 pub(super) struct RunArgs {
@@ -43,7 +45,8 @@ pub(super) struct RunArgs {
     /// Who plays the other side, nodes with `bind: peer`: the built-in peer unless this says otherwise.
     #[arg(long, value_name = "NAME[:VERSION]", default_value = "peer", hide_default_value = true)]
     peer: String,
-    /// Only cases that are played in this world. `sim`: in process, virtual clock. `real`: among routers.
+    /// Only cases that are played in this world. `sim`: in process, virtual clock. `replay`: of a capture. `real`: among
+    /// routers.
     #[arg(long, value_enum)]
     world: Option<WorldArg>,
     #[command(flatten)]
@@ -99,6 +102,8 @@ pub(super) struct RunArgs {
 enum WorldArg {
     /// In process, under a virtual clock.
     Sim,
+    /// Captures, at the times that were recorded.
+    Replay,
     /// Real routers.
     Real,
 }
@@ -115,9 +120,10 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     let built_in = subjects.iter().chain([&peer]).all(|player| matches!(player, Subject::BuiltIn));
     let worlds: &[WorldKind] = match args.world {
         Some(WorldArg::Sim) => &[WorldKind::Sim],
+        Some(WorldArg::Replay) => &[WorldKind::Replay],
         Some(WorldArg::Real) => &[WorldKind::Real],
         // Who names no router is not asked for a machine that can run one.
-        None if built_in => &[WorldKind::Sim],
+        None if built_in => &[WorldKind::Sim, WorldKind::Replay],
         None => &[WorldKind::Sim, WorldKind::Real],
     };
     let selection = select_by(&suites, &args.selection.filter()).map_err(|error| Trouble::Usage(error.into()))?;
@@ -125,11 +131,13 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     // Drivers are held against each other in the cases that run under both: those for which a real clock is enough.
     let clock =
         if ways.iter().all(|way| way.clock == ClockKind::Virtual) { ClockKind::Virtual } else { ClockKind::Real };
+    let captures = Captures::of(&root);
     let wanted = plan::Wanted {
         subjects: &subjects,
         peer: &peer,
         implementations: &implementations,
         worlds,
+        captures: &captures,
         clock,
         long: args.long,
     };

@@ -111,7 +111,7 @@ pub(super) fn run(args: &UpArgs, place: super::Place<'_>, color: ColorChoice) ->
     let topology = pick.suite.topology_of(pick.case);
     let cast = Cast::new(topology, &named(&args.subject)?, &named(&args.peer)?, &implementations)
         .map_err(|mistake| super::mistakes(vec![*mistake]))?;
-    let cell = Cell { suite: pick.suite, case: pick.case, world: cast.world(), cast, known: None };
+    let cell = Cell { suite: pick.suite, case: pick.case, world: cast.world(), cast, capture: None, known: None };
     if let Some(lack) = unsupported(cell.suite, cell.case, &cell.cast) {
         // Who plays does not judge: part of a topology may be all that is wanted.
         eprintln!("warning: {}", lack.reason);

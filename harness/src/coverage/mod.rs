@@ -5,6 +5,9 @@
 //!                                       results of runs --> runs::hold      agree with it, or say where not
 //! ```
 //!
+//! Cases of captures are not in it, neither replayed ones nor those with `feed`: a capture shows what one router did once,
+//! and part of them is not on every machine.
+//!
 //! The matrix needs no router and no run: a case whose recorded divergence concerns an implementation shows that it
 //! deviates, one that needs what the implementation lacks shows nothing, and any other shows that it conforms, or CI
 //! would be red. [`runs`] says whether a run bears that out.
@@ -131,7 +134,7 @@ impl<'a> Matrix<'a> {
             .map(|requirement| Row { requirement, cases: Vec::new(), cells: BTreeMap::new(), planned: BTreeMap::new() })
             .collect();
         let cases = facts.suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
-        for (suite, case) in cases {
+        for (suite, case) in cases.filter(|(suite, case)| suite.topology_of(case).capture.is_none()) {
             let mut states: Option<Vec<(String, State)>> = None;
             let mut cited: Vec<&str> = case.cites.iter().filter_map(|cite| cite.requirement.as_deref()).collect();
             cited.sort_unstable();

@@ -219,7 +219,7 @@ fn is_secret(path: &str) -> bool {
 }
 
 /// A value for people; a secret only by its length.
-fn shown(path: &str, value: &FieldValue) -> String {
+pub(crate) fn shown(path: &str, value: &FieldValue) -> String {
     match value {
         FieldValue::Bytes(octets) if is_secret(path) => format!("({} octets)", octets.len()),
         FieldValue::Uint(word) if is_bits(path) => format!("{word:#06x}"),

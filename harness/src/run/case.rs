@@ -1,14 +1,15 @@
 //! One case in one world: its nodes, what it knows by name, and the order of steps, control and teardown.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dmvpn_core::time::Instant;
 
-use super::cast::Cast;
 use super::death;
 use super::nodes::Station;
+use super::plan::Cell;
 use super::steps;
 use crate::agent::EXECUTABLE;
 use crate::expect::Env;
@@ -96,6 +97,8 @@ pub struct CaseRun<'a> {
     pub(crate) just_matched: bool,
     pub(crate) metrics: Vec<Metric>,
     pub(super) configs: Vec<(String, String, String)>,
+    /// The capture that `feed` plays from.
+    pub(crate) capture: Option<PathBuf>,
 }
 
 /// How long a router may take for an order that its implementation file gives.
@@ -109,13 +112,8 @@ impl<'a> CaseRun<'a> {
     ///
     /// # Errors
     /// A topology that can not be built.
-    pub fn new(
-        suite: &'a Suite,
-        case: &'a Case,
-        cast: &Cast,
-        settings: Settings,
-        driver: &'a mut dyn Driver,
-    ) -> Result<Self, LabError> {
+    pub fn new(cell: &Cell<'a>, settings: Settings, driver: &'a mut dyn Driver) -> Result<Self, LabError> {
+        let Cell { suite, case, cast, capture, .. } = cell;
         let topology = suite.topology_of(case);
         let env = Env::new(suite.params_of(case));
         let mut world = World::new(driver);
@@ -136,6 +134,10 @@ impl<'a> CaseRun<'a> {
         let mut routers = BTreeMap::new();
         for (index, (name, node)) in topology.nodes.iter().enumerate() {
             let Some(link) = links_of.get(name.as_str()) else { continue };
+            if node.bind == Some(Binding::Capture) {
+                world.fabric.add_station(name, node.nbma, link, Player::Scripted)?;
+                continue;
+            }
             let station = Station::resolve(name, node, topology, &env)?;
             let player = match cast.player(name) {
                 None => Player::Scripted,
@@ -167,6 +169,7 @@ impl<'a> CaseRun<'a> {
             just_matched: false,
             metrics: Vec::new(),
             configs: Vec::new(),
+            capture: capture.clone(),
         };
         this.add_aliases()?;
         for (name, part) in this.routers.clone() {

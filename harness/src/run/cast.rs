@@ -19,6 +19,8 @@ pub struct Cast {
     players: BTreeMap<String, Subject>,
     /// Whether a node has `bind: subject`.
     asks_subject: bool,
+    /// Whether the nodes have played already, in a capture.
+    recorded: bool,
 }
 
 impl Cast {
@@ -34,7 +36,7 @@ impl Cast {
         implementations: &[Arc<Implementation>],
     ) -> Result<Self, Box<Diagnostic>> {
         let mut players = BTreeMap::new();
-        let (mut asks_subject, mut by_name) = (false, None);
+        let (mut asks_subject, mut by_name, mut recorded) = (false, None, false);
         for (name, node) in topology.nodes.iter().filter(|(_, node)| !node.scripted) {
             let player = match &node.bind {
                 Some(Binding::Subject) => {
@@ -43,6 +45,10 @@ impl Cast {
                 }
                 Some(Binding::Peer) | None => peer.clone(),
                 Some(Binding::Reference) => Subject::BuiltIn,
+                Some(Binding::Capture) => {
+                    recorded = true;
+                    continue;
+                }
                 Some(Binding::Impl(word)) => {
                     let player = Subject::named(word, implementations).map_err(|error| {
                         let label = "no implementation of suites/impls";
@@ -55,7 +61,7 @@ impl Cast {
             players.insert(name.clone(), player);
         }
         let subject = if asks_subject { subject.clone() } else { by_name.unwrap_or_else(|| subject.clone()) };
-        Ok(Self { subject, peer: peer.clone(), players, asks_subject })
+        Ok(Self { subject, peer: peer.clone(), players, asks_subject, recorded })
     }
 
     /// What plays a node; `None` if the case itself does.
@@ -79,9 +85,21 @@ impl Cast {
         routers
     }
 
-    /// Where this can be played: among real routers if any node is one.
+    /// Where this can be played: among real routers if any node is one, and only once more if it is recorded.
     pub fn world(&self) -> WorldKind {
-        if self.routers().is_empty() { WorldKind::Sim } else { WorldKind::Real }
+        match self.recorded {
+            true => WorldKind::Replay,
+            false if self.routers().is_empty() => WorldKind::Sim,
+            false => WorldKind::Real,
+        }
+    }
+
+    /// Who is judged. Who is in a capture is told by its sidecar, and is none of those that can be named here.
+    pub fn judged(&self) -> ImplRef {
+        if self.recorded {
+            return ImplRef::new(Binding::Capture.to_string(), "");
+        }
+        ImplRef::new(self.subject.name(), self.subject.version())
     }
 
     /// Whether who is judged depends on `--subject`.
@@ -104,6 +122,7 @@ impl Cast {
             }
         }
         match others.as_slice() {
+            [] if self.recorded => self.judged(),
             [] => ImplRef::new("scripted", ""),
             [one] => one.clone(),
             several => ImplRef::new(several.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "), ""),
@@ -178,6 +197,7 @@ cases:
             peer: &peer,
             implementations: &known,
             worlds,
+            captures: &crate::place::Captures::default(),
             clock: ClockKind::Real,
             long: false,
         };

@@ -1,4 +1,4 @@
-//! Runs the cells of a plan: simulated ones side by side, real ones suite by suite on routers that stay up, in this
+//! Runs the cells of a plan: simulated and replayed ones side by side, real ones suite by suite on routers that stay up, in this
 //! process or in guests.
 
 use std::collections::BTreeMap;
@@ -17,8 +17,9 @@ use crate::evidence::Run;
 use crate::report::Reporter;
 use crate::subject::Subject;
 use crate::suite::WorldKind;
-use crate::verdict::{CaseResult, CiteRef, ClockSpan, Event, ImplRef, Outcome, Verdict, cause};
+use crate::verdict::{CaseResult, CiteRef, ClockSpan, Event, Outcome, Verdict, cause};
 use crate::world::real::Routers;
+use crate::world::replay::{Recording, Replay};
 use crate::world::sim::Sim;
 use crate::world::{Driver, LabError};
 
@@ -114,7 +115,7 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, real: &mut Real<'_>) -
     for index in (0..cells.len()).filter(|index| cells[*index].known.is_some()) {
         tally.tell(index, judged(&cells[index], context, None));
     }
-    simulate(cells, &of(WorldKind::Sim), &tally);
+    simulate(cells, &[of(WorldKind::Sim), of(WorldKind::Replay)].concat(), &tally);
     let (last, first): (Vec<usize>, Vec<usize>) =
         of(WorldKind::Real).into_iter().partition(|index| is_destructive(cells[*index].case));
     for indices in [first, last] {
@@ -126,7 +127,7 @@ pub fn execute(cells: &[Cell<'_>], context: &Context<'_>, real: &mut Real<'_>) -
     tally.into_results()
 }
 
-/// Simulated cells, side by side.
+/// Simulated and replayed cells, side by side.
 fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
     let context = tally.context;
     side_by_side(
@@ -135,10 +136,24 @@ fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
         || tally.go_on(),
         |at| {
             let index = indices[at];
-            let mut driver = Sim::new(cells[index].epoch_ns(), Arc::clone(&context.interrupted));
-            tally.tell(index, run_cell(&cells[index], context, &mut driver));
+            let cell = &cells[index];
+            let result = match in_process(cell, &context.interrupted) {
+                Ok(mut driver) => run_cell(cell, context, driver.as_mut()),
+                Err(error) => judged(cell, context, Some(&error)),
+            };
+            tally.tell(index, result);
         },
     );
+}
+
+/// The world of a cell that needs nobody outside the process.
+fn in_process(cell: &Cell<'_>, interrupted: &Arc<AtomicBool>) -> Result<Box<dyn Driver>, LabError> {
+    Ok(match &cell.capture {
+        Some(path) if cell.world == WorldKind::Replay => {
+            Box::new(Replay::new(Recording::read(path)?, Arc::clone(interrupted)))
+        }
+        _ => Box::new(Sim::new(cell.epoch_ns(), Arc::clone(interrupted))),
+    })
 }
 
 /// Cells with routers, one after the other.
@@ -221,15 +236,15 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
         (driver.epoch_ns(), driver.name(), driver.clock() == crate::suite::ClockKind::Virtual);
     let (verdict, leavings) = attempt(cell, context.settings, driver);
     let verdict = match &cell.cast.subject {
-        subject @ Subject::Router(..) => {
+        subject @ Subject::Router(..) if cell.world == WorldKind::Real => {
             divergence::apply(verdict, &cell.id(), subject.name(), subject.version(), context.divergences)
         }
-        Subject::BuiltIn => verdict,
+        _ => verdict,
     };
     let end = leavings.as_ref().map_or(begin, |leavings| leavings.end);
     let clock = ClockSpan { is_virtual, begin_ns: begin.as_nanos(), end_ns: end.as_nanos() };
     let metrics = leavings.as_ref().map(|leavings| leavings.metrics.clone()).unwrap_or_default();
-    let driver_name = if name == "sim" { "" } else { name };
+    let driver_name = if cell.world == WorldKind::Real { name } else { "" };
     let mut result = result(cell, context, driver_name, verdict, clock, began.elapsed(), metrics);
     if let (Some(evidence), Some(leavings)) = (context.evidence, &leavings)
         && context.keep.wants(result.verdict.outcome)
@@ -250,7 +265,7 @@ fn run_cell(cell: &Cell<'_>, context: &Context<'_>, driver: &mut dyn Driver) -> 
 /// Plays a cell: the verdict, and what the case leaves if it could begin.
 fn attempt(cell: &Cell<'_>, settings: Settings, driver: &mut dyn Driver) -> (Verdict, Option<Leavings>) {
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let run = CaseRun::new(cell.suite, cell.case, &cell.cast, settings, driver)?;
+        let run = CaseRun::new(cell, settings, driver)?;
         Ok::<Leavings, LabError>(run.run())
     }));
     match outcome {
@@ -262,8 +277,10 @@ fn attempt(cell: &Cell<'_>, settings: Settings, driver: &mut dyn Driver) -> (Ver
 
 /// The verdict on a simulated cell, and nothing else: no progress, no evidence.
 pub fn trial(cell: &Cell<'_>, settings: Settings, interrupted: &Arc<AtomicBool>) -> Verdict {
-    let mut driver = Sim::new(cell.epoch_ns(), Arc::clone(interrupted));
-    attempt(cell, settings, &mut driver).0
+    match in_process(cell, interrupted) {
+        Ok(mut driver) => attempt(cell, settings, driver.as_mut()).0,
+        Err(error) => not_run(&error),
+    }
 }
 
 /// The verdict on a case that could not even begin.
@@ -289,6 +306,7 @@ impl Context<'_> {
 /// Cells of one run that differ only in who plays are variants of the case: `frr:10.3`, `frr:10.3+dmvpn-peer:0.1.0`.
 pub(super) fn variant(cell: &Cell<'_>) -> Option<String> {
     match (&cell.cast.subject, &cell.cast.peer) {
+        _ if cell.world == WorldKind::Replay => None,
         (Subject::BuiltIn, Subject::BuiltIn) => None,
         (subject, Subject::BuiltIn) => Some(subject.id()),
         (subject, peer) => Some(format!("{}+{}", subject.id(), peer.id())),
@@ -298,6 +316,7 @@ pub(super) fn variant(cell: &Cell<'_>) -> Option<String> {
 /// The options of the command line that make this cast again.
 fn options(cell: &Cell<'_>) -> String {
     let option = |name: &str, player: &Subject| match player {
+        _ if cell.world == WorldKind::Replay => String::new(),
         Subject::BuiltIn => String::new(),
         router => format!(" --{name} {}", router.id()),
     };
@@ -313,7 +332,7 @@ fn result(
     wall: Duration,
     metrics: Vec<crate::verdict::Metric>,
 ) -> CaseResult {
-    let subject = ImplRef::new(cell.cast.subject.name(), cell.cast.subject.version());
+    let subject = cell.cast.judged();
     let peer = cell.cast.opponent(cell.suite.topology_of(cell.case));
     let cites = cell.case.cites.iter().map(|cite| CiteRef {
         spec: cite.spec.clone(),
@@ -355,7 +374,7 @@ pub fn environment(plan: &[Cell<'_>]) -> BTreeMap<String, String> {
         facts.insert("kernel".to_owned(), format!("{} {}", word(name.sysname()), word(name.release())));
         facts.insert("machine".to_owned(), word(name.machine()));
     }
-    for cell in plan {
+    for cell in plan.iter().filter(|cell| cell.world != WorldKind::Replay) {
         let subject = &cell.cast.subject;
         facts.insert(format!("subject {}", subject.id()), subject.version().to_owned());
         for (_, player) in cell.cast.players().filter(|(_, player)| *player != subject) {

@@ -111,7 +111,7 @@ fn run(folder: &Path) -> Result<(), String> {
         let cast = Cast::new(suite.topology_of(case), &named(subject)?, &named(peer)?, &implementations)
             .map_err(|error| error.to_string())?;
         let world = cast.world();
-        cells.push(Cell { suite, case, cast, world, known: None });
+        cells.push(Cell { suite, case, cast, world, capture: None, known: None });
     }
     let context = Context {
         way: job.way,

@@ -9,6 +9,7 @@
 
 pub mod case;
 pub mod cast;
+mod compare;
 pub mod compose;
 mod death;
 pub mod divergence;

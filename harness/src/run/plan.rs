@@ -1,14 +1,16 @@
 //! From a selection of cases and the names on the command line to the cells that will run.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cast::Cast;
+use crate::place::Captures;
 use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
 use crate::suite::{
     Case, ClockKind, Diagnostic, NodeDecl, Profile, RouteChange, Station, Step, Suite, WorldKind, flatten,
 };
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::{Outcome, Verdict, cause};
 use crate::world::sim::EPOCH_NS;
 
 /// One case with one cast in one world.
@@ -22,7 +24,10 @@ pub struct Cell<'a> {
     pub cast: Cast,
     /// Where.
     pub world: WorldKind,
-    /// The verdict that is known without running it: what a player declares that it does not have.
+    /// The capture that it plays, where there is one.
+    pub capture: Option<PathBuf>,
+    /// The verdict that is known without running it: what a player declares that it does not have, or a capture that is
+    /// not on this machine.
     pub known: Option<Verdict>,
 }
 
@@ -71,6 +76,8 @@ pub struct Wanted<'a> {
     pub implementations: &'a [Arc<Implementation>],
     /// Cells of other worlds are left out.
     pub worlds: &'a [WorldKind],
+    /// Where captures lie.
+    pub captures: &'a Captures,
     /// The clock that world `real` has here.
     pub clock: ClockKind,
     /// Whether cases tagged [`LONG`] run against routers.
@@ -110,7 +117,7 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
                 continue;
             }
             let world = cast.world();
-            let clock = if world == WorldKind::Sim { ClockKind::Virtual } else { wanted.clock };
+            let clock = if world == WorldKind::Real { wanted.clock } else { ClockKind::Virtual };
             if !wanted.worlds.contains(&world) {
                 plan.elsewhere.push((pick.id(), foreign(&cast)));
             } else if !suite.worlds_of(case).contains(&world) {
@@ -120,8 +127,13 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
             } else if world == WorldKind::Real && !wanted.long && case.tags.iter().any(|tag| tag == LONG) {
                 plan.elsewhere.push((pick.id(), format!("tagged `{LONG}`: minutes to hours with a router (`--long`)")));
             } else {
-                let known = unsupported(suite, case, &cast);
-                plan.cells.push(Cell { suite, case, cast, world, known });
+                let found = suite.topology_of(case).capture.as_ref().map(|capture| wanted.captures.path(capture));
+                let (capture, absent) = match found.transpose() {
+                    Ok(capture) => (capture, None),
+                    Err(why) => (None, Some(Verdict::skip(cause::CAPTURES, why))),
+                };
+                let known = unsupported(suite, case, &cast).or(absent);
+                plan.cells.push(Cell { suite, case, cast, world, capture, known });
             }
         }
     }
@@ -133,6 +145,7 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
 fn foreign(cast: &Cast) -> String {
     match cast.players().find(|(_, player)| matches!(player, Subject::Router(..))) {
         Some((node, player)) => format!("in world real, as {} plays {node} (`--world real`)", player.id()),
+        None if cast.world() == WorldKind::Replay => "in world replay, of a capture (`--world replay`)".to_owned(),
         None => "in world sim, as no router plays in it (name one, as in `--subject frr:10.3`)".to_owned(),
     }
 }

@@ -49,7 +49,7 @@ pub fn up(
     audience: &mut dyn Audience,
 ) -> Result<(), LabError> {
     let epoch_ns = driver.epoch_ns();
-    let mut run = CaseRun::new(cell.suite, cell.case, &cell.cast, settings, driver)?;
+    let mut run = CaseRun::new(cell, settings, driver)?;
     let begin = run.world.fabric.timeline.begin;
     let lost = |error: FileError| {
         LabError::environment("evidence.write", error.to_string(), "choose another place with --out DIR")

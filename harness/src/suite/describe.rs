@@ -7,7 +7,7 @@ use super::packet::{
     At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, Mutation,
     PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
-use super::step::{ImpairStep, PingStep, RouteChange, StateCheck, StateStep, Step};
+use super::step::{FeedException, FeedStep, ImpairStep, PingStep, RouteChange, StateCheck, StateStep, Step};
 use super::value::{write_list, write_rows};
 
 impl Step {
@@ -55,6 +55,7 @@ impl fmt::Display for Step {
             },
             Step::Clear(step) => write!(f, "{} forgets what {} has learned", step.node, step.what),
             Step::Renumber(step) => write!(f, "{} gets the NBMA address {}", step.node, step.nbma),
+            Step::Feed(step) => step.fmt(f),
             Step::Exec(step) => {
                 write!(f, "run `{}` in {}", step.argv.join(" "), step.node)?;
                 if step.exit != 0 {
@@ -183,6 +184,33 @@ impl fmt::Display for PingStep {
             lost => write!(f, " and loses {lost}")?,
         }
         optional(f, ", the last answer within ", self.within.as_ref())
+    }
+}
+
+impl fmt::Display for FeedStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.from.len() == 1 { "s" } else { "" };
+        write!(f, "{} play{plural} to {} what was recorded", names(&self.from), self.to)?;
+        if let Some((first, last)) = self.frames {
+            write!(f, " in the frames {first} to {last}")?;
+        }
+        f.write_str(", and the answers are as they were then")?;
+        if !self.except.is_empty() {
+            f.write_str(", but for ")?;
+            write_list(f, &self.except, "; ")?;
+        }
+        optional(f, ", each within ", self.within.as_ref())
+    }
+}
+
+impl fmt::Display for FeedException {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.is {
+            Some(is) => is.fmt(f)?,
+            None => f.write_str(&self.field)?,
+        }
+        optional(f, " in frame ", self.frame.as_ref())?;
+        write!(f, " (because {})", self.because)
     }
 }
 

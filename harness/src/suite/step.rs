@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use super::duration::DurationExpr;
 use super::model::Steps;
 use super::packet::{At, ExpectEvery, ExpectNone, PacketExpectation, SendStep};
-use super::span::Spanned;
+use super::span::{Span, Spanned};
 use super::topology::{Cidr, Percent, RouteDecl, Station};
-use super::value::{Matcher, Row};
+use super::value::{FieldMatch, Matcher, Row};
 
 /// One step of a case. [`std::fmt::Display`] gives the plain English line of `explain`, progress and evidence.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,8 @@ pub enum Step {
     Clear(ClearStep),
     /// A node's NBMA address becomes another one.
     Renumber(RenumberStep),
+    /// A scripted node plays what it said in a capture, and the answers are held against those recorded.
+    Feed(FeedStep),
     /// Runs a program in a node.
     Exec(ExecStep),
     /// A line for the timeline.
@@ -88,6 +90,7 @@ impl Step {
             Step::Route(_) => "route",
             Step::Clear(_) => "clear",
             Step::Renumber(_) => "renumber",
+            Step::Feed(_) => "feed",
             Step::Exec(_) => "exec",
             Step::Note(_) => "note",
             Step::Group(_) => "group",
@@ -244,6 +247,38 @@ pub struct RenumberStep {
     pub node: String,
     /// The NBMA address.
     pub nbma: IpAddr,
+}
+
+/// `feed`: scripted nodes play their recorded frames, and what the node under test says is held against what the recorded
+/// router said in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedStep {
+    /// The scripted nodes that play.
+    pub from: Vec<String>,
+    /// The node that is held against the recorded one of its NBMA address.
+    pub to: String,
+    /// Number of the first and of the last frame of the capture that belongs to it; `None` is all.
+    pub frames: Option<(u64, u64)>,
+    /// How long each answer may take, and how long is watched for one that was not recorded; `None` is the suite's
+    /// default.
+    pub within: Option<DurationExpr>,
+    /// Where the two may differ, and do.
+    pub except: Vec<FeedException>,
+}
+
+/// A difference between two routers that is known, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedException {
+    /// Path of the field, or of a group: `ext.nat` stands for all that is below it.
+    pub field: String,
+    /// What the node says instead; `None` is anything else than what was recorded.
+    pub is: Option<FieldMatch>,
+    /// Number of the only recorded frame that it holds for; `None` is all.
+    pub frame: Option<u64>,
+    /// Why.
+    pub because: String,
+    /// Where it is declared.
+    pub span: Span,
 }
 
 /// `exec`, the escape hatch.

@@ -14,6 +14,47 @@ pub struct Topology {
     pub nodes: BTreeMap<String, NodeDecl>,
     /// The links, in file order.
     pub links: Vec<LinkDecl>,
+    /// The capture that is replayed, or that `feed` plays from.
+    pub capture: Option<CaptureDecl>,
+}
+
+/// A capture as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureDecl {
+    /// The file, below the folder that `from` names. An absolute path is one of the user's own.
+    pub file: String,
+    /// Whose it is.
+    pub from: Shelf,
+    /// Where it is declared.
+    pub span: Span,
+}
+
+/// Where captures lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shelf {
+    /// In the checkout, each with a sidecar that says where it is from.
+    #[default]
+    Project,
+    /// In a folder that not every machine has, as what lies there may not be copied into the project.
+    ThirdParty,
+}
+
+impl Shelf {
+    /// The word in suites.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Shelf::Project => "project",
+            Shelf::ThirdParty => "third-party",
+        }
+    }
+}
+
+/// As in suites, with where it is from unless that is the project: `captures/nak.pcapng`.
+impl fmt::Display for CaptureDecl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.from == Shelf::Project { Ok(()) } else { write!(f, " ({})", self.from.name()) }
+    }
 }
 
 impl Topology {
@@ -60,6 +101,8 @@ pub enum Binding {
     Peer,
     /// The implementation that the suites were proved with: the built-in peer.
     Reference,
+    /// Nobody any more: the node has played already, and what it said is in the capture.
+    Capture,
     /// A particular implementation of `suites/impls/`, as in `frr:10.3`; without a version its default one.
     Impl(Spanned<String>),
 }
@@ -71,6 +114,7 @@ impl fmt::Display for Binding {
             Binding::Subject => f.write_str("subject"),
             Binding::Peer => f.write_str("peer"),
             Binding::Reference => f.write_str("reference"),
+            Binding::Capture => f.write_str("capture"),
             Binding::Impl(name) => name.fmt(f),
         }
     }

@@ -109,6 +109,8 @@ pub mod cause {
     pub const TIMEOUT: &str = "timeout";
     /// The run was interrupted before or while the case ran.
     pub const INTERRUPTED: &str = "interrupted";
+    /// A capture is not on this machine, or can not be read.
+    pub const CAPTURES: &str = "captures";
     /// A node died that no step stopped.
     pub const NODE_DIED: &str = "node.died";
 }

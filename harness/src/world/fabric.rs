@@ -312,6 +312,20 @@ impl Fabric {
         Some(packet)
     }
 
+    /// Notes a packet that has passed long ago, and whom its addresses name.
+    pub fn record(&mut self, at: Instant, octets: Vec<u8>) {
+        let Some(outer::Addresses { src, dst }) = outer::addresses(&octets) else { return };
+        let name_of = |address: IpAddr| {
+            let station = self.stations.iter().find(|station| station.nbma == address);
+            station.map(|station| station.name.clone())
+        };
+        let link = self.links.first().map_or("", |link| link.name.as_str());
+        // A stranger is known by his address: whoever looks for nobody in particular has to find him.
+        let from = name_of(src).unwrap_or_else(|| src.to_string());
+        let packet = Packet::new(link, &from, name_of(dst).as_deref(), octets, Fate::Delivered);
+        self.timeline.push(at, What::Packet(Arc::new(packet)));
+    }
+
     /// Packets that routers outside have to get.
     pub fn take_outbound(&mut self) -> Vec<Outbound> {
         std::mem::take(&mut self.outbound)

@@ -5,6 +5,7 @@
 //!                      |        +-- Sim        virtual clock, nobody outside
 //!                      |        +-- real::lab  routers in containers, real clock; or in namespaces of the guest
 //!                      |                       that the harness is in, virtual clock       (trait Driver)
+//!                      |        +-- Replay     a capture's clock, everybody outside and long gone
 //!                      +-- stations, links, impairments, the record of the case
 //! ```
 //!
@@ -17,6 +18,7 @@ mod host;
 pub mod link;
 pub mod outer;
 pub mod real;
+pub mod replay;
 pub mod sim;
 pub mod timeline;
 
@@ -139,6 +141,11 @@ pub enum Arrival {
         /// The packet, from the IP header on.
         octets: Vec<u8>,
     },
+    /// A packet that was recorded at this instant, whoever sent it.
+    Recorded {
+        /// The packet, from the IP header on.
+        octets: Vec<u8>,
+    },
     /// What came of an order.
     Response {
         /// The number that [`Driver::order`] gave.
@@ -169,7 +176,7 @@ pub enum Arrival {
 /// Routers are addressed by the name of their node and live as long as the driver, over many cases. World `real` has
 /// drivers that differ in where routers live and whose clock they run on; nothing above this trait knows.
 pub trait Driver {
-    /// The word in results: `sim`, `container`, `guest`.
+    /// The word in results: `sim`, `replay`, `container`, `guest`.
     fn name(&self) -> &'static str;
 
     /// Whose time it is.
@@ -340,6 +347,11 @@ impl<'d> World<'d> {
                 {
                     self.fabric.transmit(from, at, octets);
                 }
+                Ok(None)
+            }
+            Arrival::Recorded { octets } => {
+                let at = self.now();
+                self.fabric.record(at, octets);
                 Ok(None)
             }
             Arrival::Response { ticket, outcome } => Ok(Some((ticket, outcome))),

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use dmvpn_lab::evidence::Redactor;
+use dmvpn_lab::place::Captures;
 use dmvpn_lab::report::{Options, Reporter, Streams, Terminal};
 use dmvpn_lab::run::case::{CaseRun, Leavings, Settings};
 use dmvpn_lab::run::cast::Cast;
@@ -71,6 +72,7 @@ pub(crate) fn run_all(suites: &[Suite], jobs: usize) -> Vec<CaseResult> {
         peer: &Subject::BuiltIn,
         implementations: &[],
         worlds: &[WorldKind::Sim],
+        captures: &Captures::default(),
         long: false,
         clock: ClockKind::Real,
     };
@@ -108,7 +110,8 @@ pub(crate) fn run_cells(
 pub(crate) fn run_case(suite: &Suite, case: &Case, seed: u64) -> Leavings {
     let mut driver = Sim::new(suite.epoch_of(case).unwrap_or(EPOCH_NS), Arc::new(AtomicBool::new(false)));
     let cast = Cast::new(suite.topology_of(case), &Subject::BuiltIn, &Subject::BuiltIn, &[]).unwrap();
-    CaseRun::new(suite, case, &cast, Settings { seed, timeout_scale: 1.0, fault: None }, &mut driver).unwrap().run()
+    let cell = Cell { suite, case, world: cast.world(), cast, capture: None, known: None };
+    CaseRun::new(&cell, Settings { seed, timeout_scale: 1.0, fault: None }, &mut driver).unwrap().run()
 }
 
 /// Holds a result against `pass`, or `fail: words of the reason`. Words of an error may also be its cause.

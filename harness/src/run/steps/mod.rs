@@ -1,6 +1,7 @@
 //! The verbs of suites, carried out.
 
 mod change;
+mod feed;
 pub(crate) mod lifecycle;
 mod other;
 mod packets;
@@ -41,6 +42,7 @@ pub(crate) fn carry_out<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>) -> R
         Step::Route(route) => Ok(change::route(run, route)?),
         Step::Clear(clear) => Ok(change::clear(run, clear)?),
         Step::Renumber(renumber) => Ok(change::renumber(run, renumber)?),
+        Step::Feed(feed) => feed::feed(run, step, feed),
         Step::Exec(exec) => other::exec(run, step, exec),
         Step::Note(text) => other::note(run, text),
         Step::Group(_) => Ok(()),

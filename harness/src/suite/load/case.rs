@@ -126,11 +126,12 @@ impl Reader {
         }
     }
 
-    /// Each world has its clock: `sim` the virtual one, `live` the real one.
+    /// Each world has its clock: `sim` and `replay` the virtual one, `live` the real one.
     fn check_clock(&mut self, map: &Map<'_>) {
         let Some(node) = map.get("clock") else { return };
         let impossible = match self.scope.clock {
             Some(ClockKind::Virtual) => WorldKind::Live,
+            Some(ClockKind::Real) if self.scope.worlds.contains(&WorldKind::Replay) => WorldKind::Replay,
             Some(ClockKind::Real) => WorldKind::Sim,
             None => return,
         };
@@ -262,7 +263,7 @@ impl Reader {
         if steps.is_some() && self.scope.judgements == before {
             let what = "no step of this case can fail";
             let help =
-                "a case needs an `expect`, `expect_none`, `expect_every`, `state`, `measure` with a bound, or `exec`";
+                "a case needs an `expect`, `expect_none`, `expect_every`, `state`, `measure` with a bound, `feed` or `exec`";
             self.complain(Diagnostic::new("suite::vacuous", &span, what, "would always pass").with_help(help));
         }
         let control = self.control(&map);
@@ -409,7 +410,7 @@ impl Reader {
 /// Whether a step shows that something is there.
 fn finds_something(step: &Step) -> bool {
     match step {
-        Step::Expect(_) | Step::ExpectEvery(_) | Step::Exec(_) => true,
+        Step::Expect(_) | Step::ExpectEvery(_) | Step::Feed(_) | Step::Exec(_) => true,
         Step::Ping(ping) => ping.lost < ping.count,
         Step::State(state) => match &state.check {
             StateCheck::Equals(rows) => !rows.is_empty(),

@@ -1,6 +1,8 @@
 //! Reads suite files. All errors of a file are reported at once, in the order of the file.
 
+mod capture;
 mod case;
+mod feed;
 mod matcher;
 mod node;
 mod packet;

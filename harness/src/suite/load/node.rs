@@ -53,7 +53,8 @@ impl Reader {
 
         let mut needs = vec!["role", "nbma"];
         let router = matches!(role, Some(Role::Hub | Role::Spoke));
-        if router {
+        // Of a node that has played already, an address is enough to find it by.
+        if router && bind != Some(Binding::Capture) {
             needs.push("tunnel");
         }
         for key in needs.into_iter().filter(|key| !map.has(key)) {
@@ -193,6 +194,7 @@ impl Reader {
             "subject" => Binding::Subject,
             "peer" => Binding::Peer,
             "reference" => Binding::Reference,
+            "capture" => Binding::Capture,
             other => Binding::Impl(Spanned::new(other.to_owned(), node.span.clone())),
         })
     }

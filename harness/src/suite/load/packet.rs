@@ -281,7 +281,7 @@ impl Reader {
     }
 
     /// A node that does as it is told.
-    fn scripted_ref(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn scripted_ref(&mut self, node: &Node) -> Option<String> {
         let name = self.node_ref(node)?;
         if self.scope.nodes.get(&name) != Some(&true) {
             let what = format!("`{name}` is not scripted and sends what it likes");

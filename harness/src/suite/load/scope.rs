@@ -148,7 +148,13 @@ impl Reader {
         let what = format!("`{verb}` can not be done in {}", listed(unable, "and"));
         let able = listed(able.iter().map(|world| world.name()), "and");
         let diagnostic = Diagnostic::new("suite::world", &node.span, what, "this case is to run there");
-        self.complain(diagnostic.with_help(format!("narrow the case's `worlds`; `{verb}` works in {able}")));
+        let help = if self.scope.worlds == [WorldKind::Replay] {
+            let instead = "look with `expect`, `expect_none`, `expect_every` and `measure`";
+            format!("what was recorded can not be influenced: {instead}; `{verb}` works in {able}")
+        } else {
+            format!("narrow the case's `worlds`; `{verb}` works in {able}")
+        };
+        self.complain(diagnostic.with_help(help));
         false
     }
 }

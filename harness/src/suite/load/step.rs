@@ -17,7 +17,7 @@ use crate::suite::value::{Matcher, Row};
 use crate::suite::views::{VIEWS, View};
 use crate::suite::vocabulary;
 
-use WorldKind::{Live, Real, Sim};
+use WorldKind::{Live, Real, Replay, Sim};
 
 impl Reader {
     /// A list of steps; `None` if one of them is broken.
@@ -40,9 +40,9 @@ impl Reader {
     fn verb(&mut self, entry: &Entry) -> Option<Step> {
         let (verb, node) = (&*entry.key.value, &entry.value);
         let able: &[WorldKind] = match verb {
-            "start" | "stop" | "kill" | "restart" | "impair" | "heal" | "advance" | "route" | "clear" | "renumber" => {
-                &[Sim, Real]
-            }
+            "start" | "stop" | "kill" | "restart" | "impair" | "heal" | "route" | "clear" | "renumber" => &[Sim, Real],
+            "advance" => &[Sim, Replay, Real],
+            "feed" => &[Sim],
             "ready" | "send" | "state" | "wait" | "ping" => &[Sim, Real, Live],
             "exec" => &[Real, Live],
             _ => &WorldKind::ALL,
@@ -71,6 +71,7 @@ impl Reader {
             "route" => self.route_step(node).map(Step::Route),
             "clear" => self.clear(node).map(Step::Clear),
             "renumber" => self.renumber(node).map(Step::Renumber),
+            "feed" => self.feed(node).map(Step::Feed),
             "exec" => self.exec(node).map(Step::Exec),
             "note" => self.text(node).map(Step::Note),
             _ => self.group(node).map(Step::Group),
@@ -374,7 +375,7 @@ impl Reader {
     }
 
     /// A node that has state to show.
-    fn unscripted_ref(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn unscripted_ref(&mut self, node: &Node) -> Option<String> {
         let name = self.node_ref(node)?;
         if self.scope.nodes.get(&name) == Some(&true) {
             let what = format!("`{name}` is scripted and has neither state nor programs");

@@ -121,6 +121,10 @@ impl Reader {
         });
         topology.nodes = nodes.or_else(|| (!map.has("nodes")).then(Default::default))?;
         topology.links = links.or_else(|| (!map.has("links")).then(Vec::new))?;
+        topology.capture = self.read(&map, "capture", Self::capture);
+        if map.has("capture") {
+            topology.capture.as_ref()?;
+        }
         self.attach(&mut topology);
         self.check_nodes(&topology);
         self.check_links(&topology);
@@ -183,6 +187,7 @@ impl Reader {
         }
         // In `live` and `replay` the network is already there.
         if self.scope.worlds.iter().all(|world| matches!(world, WorldKind::Live | WorldKind::Replay)) {
+            self.attach_to_capture(topology, &loose);
             return;
         }
         for (name, span) in loose {
@@ -220,6 +225,7 @@ impl Reader {
     pub(super) fn demand_subject(&mut self, topology: &Topology, span: &Span) {
         let tested = |node: &NodeDecl| matches!(node.bind, Some(Binding::Subject | Binding::Impl(_)));
         let judged = self.scope.worlds.iter().any(|world| *world != WorldKind::Replay);
+        self.check_capture(topology, span);
         if judged && !topology.nodes.values().any(tested) {
             let help = "bind a node to `subject`, or to an implementation by name";
             let diagnostic = Diagnostic::new("suite::binding", span, "nobody is under test", "in this case");

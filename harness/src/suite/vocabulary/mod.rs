@@ -7,7 +7,7 @@ mod steps;
 
 use super::model::{ClockKind, Level, VerdictOnFail, WorldKind};
 use super::packet::Fix;
-use super::topology::{Profile, Role};
+use super::topology::{Profile, Role, Shelf};
 pub(crate) use steps::*;
 
 /// A mapping with a fixed set of keys.
@@ -107,6 +107,7 @@ pub(crate) const MODES: &[&str] = &["multipoint", "p2p"];
 pub(crate) const PROFILES: &[&str] = &[Profile::Rfc2332.name(), Profile::Dmvpn.name()];
 pub(crate) const VERDICTS: &[&str] =
     &[VerdictOnFail::Fail.name(), VerdictOnFail::Warn.name(), VerdictOnFail::Info.name()];
+pub(crate) const SHELVES: &[&str] = &[Shelf::Project.name(), Shelf::ThirdParty.name()];
 pub(crate) const FIXES: &[&str] = &[Fix::Checksum.name(), Fix::Pktsz.name(), Fix::Extoff.name()];
 
 /// A node or an address.
@@ -170,6 +171,16 @@ pub(crate) static TOPOLOGY: Shape = Shape {
     keys: &[
         may("nodes", Kind::Dict(&Kind::Map(&NODE)), "The nodes by name."),
         may("links", Kind::List(&Kind::Map(&LINK)), "The links; in a case they are merged by name."),
+        may("capture", Kind::Map(&CAPTURE), "The capture that world replay or `feed` plays."),
+    ],
+};
+
+pub(crate) static CAPTURE: Shape = Shape {
+    name: "capture",
+    doc: "A capture file.",
+    keys: &[
+        must("file", Kind::Text, "Its path in the checkout, or in the folder that `from` names."),
+        may("from", Kind::Words(SHELVES), "project (if left out), or third-party: the folder of DMVPN_LAB_CAPTURES."),
     ],
 };
 
@@ -182,7 +193,7 @@ pub(crate) static NODE: Shape = Shape {
         may(
             "bind",
             Kind::Name,
-            "Who plays it: subject, peer, reference, or an implementation by name, as in frr:10.3.",
+            "Who plays it: subject, peer, reference, an implementation by name, as in frr:10.3; capture: it is recorded.",
         ),
         may("scripted", Kind::Bool, "The harness plays it: it does only what `send` makes it do."),
         may("nbma", Kind::Addr, "Address on the underlay."),
@@ -343,6 +354,7 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &DEFAULTS,
     &TOLERANCE,
     &TOPOLOGY,
+    &CAPTURE,
     &NODE,
     &TUNNEL,
     &ROUTE,
@@ -380,6 +392,9 @@ pub(crate) static SHAPES: &[&Shape] = &[
     &ROUTE_STEP,
     &CLEAR,
     &RENUMBER,
+    &FEED,
+    &COMPARE,
+    &EXCEPTION,
     &EXEC,
     &GROUP,
     &MATCHER,

@@ -28,6 +28,7 @@ pub(crate) static STEP: Shape = Shape {
         may("route", Kind::Map(&ROUTE_STEP), "Change a routing table."),
         may("clear", Kind::Map(&CLEAR), "Have a node forget what it has learned."),
         may("renumber", Kind::Map(&RENUMBER), "Give a node another NBMA address."),
+        may("feed", Kind::Map(&FEED), "Play a capture to a node, and hold its answers against those recorded."),
         may("exec", Kind::Map(&EXEC), "Run a program in a node."),
         may("note", Kind::Text, "A line for the timeline."),
         may("group", Kind::Map(&GROUP), "Steps under one name."),
@@ -340,6 +341,35 @@ pub(crate) static RENUMBER: Shape = Shape {
     name: "renumber",
     doc: "Another NBMA address of a node.",
     keys: &[must("node", Kind::Name, "Who."), must("nbma", Kind::Addr, "The address.")],
+};
+
+pub(crate) static FEED: Shape = Shape {
+    name: "feed",
+    doc: "Recorded frames that are played to a node, whose answers are held against the recorded ones.",
+    keys: &[
+        must("from", NAMES, "The scripted nodes that play what was recorded from their NBMA addresses."),
+        must("to", Kind::Name, "The node that stands where a recorded router stood."),
+        may("frames", Kind::List(&Kind::Int), "The first and the last frame, by their numbers in the capture."),
+        may("within", Kind::Duration, "How long each answer may take, and how long others are watched for."),
+        may("compare", Kind::Map(&COMPARE), "What may differ."),
+    ],
+};
+
+pub(crate) static COMPARE: Shape = Shape {
+    name: "compare",
+    doc: "How the answers of two routers are held against each other.",
+    keys: &[may("except", Kind::List(&Kind::Map(&EXCEPTION)), "Differences that are known, and must be there.")],
+};
+
+pub(crate) static EXCEPTION: Shape = Shape {
+    name: "exception",
+    doc: "A known difference between two routers.",
+    keys: &[
+        must("field", Kind::Text, "Its path, or a group with all that is below it (ext.nat)."),
+        may("is", Kind::Matcher, "What the node says instead of what was recorded; anything else, if left out."),
+        may("frame", Kind::Int, "The only recorded frame that it holds for, by its number in the capture."),
+        must("because", Kind::Text, "Why the two differ."),
+    ],
 };
 
 pub(crate) static EXEC: Shape = Shape {

@@ -1,0 +1,82 @@
+//! The fields of a message as lines of a `match`.
+
+use std::collections::BTreeSet;
+
+use crate::dissect::catalogue::{self, FieldKind};
+use crate::dissect::{Dissection, FieldValue};
+
+/// The field with the octets of a Cisco authentication string, and the one with all of its extension.
+const SECRETS: [&str; 2] = ["ext.auth.secret", "ext.auth.value"];
+
+/// Checksums follow from everything else, and every change of a draft would have to change them; whether they are right is
+/// a field of its own.
+const FOLLOWS: [&str; 2] = ["hdr.chksum", "gre.checksum"];
+
+/// The secret of a message, if it has one.
+pub(super) fn secret(read: &Dissection) -> Option<Vec<u8>> {
+    match read.value(SECRETS[0])? {
+        FieldValue::Bytes(octets) => Some(octets),
+        _ => None,
+    }
+}
+
+/// Every field of GRE and NHRP that suites have a name for, with what it is held against. `id` is the request id that the
+/// case knows as `$id`; the first message that has one binds it.
+pub(super) fn lines(read: &Dissection, id: &mut Option<u64>, with_secrets: bool) -> Vec<String> {
+    let layers = read.layers().enumerate().filter(|(_, layer)| matches!(layer.name, "gre" | "nhrp"));
+    let fields: Vec<_> = layers.flat_map(|(index, _)| read.fields_of(index)).filter(|field| !field.alias).collect();
+    let mut seen = BTreeSet::new();
+    let mut lines = Vec::new();
+    for field in fields {
+        let path = field.path();
+        let Ok(kind) = catalogue::lookup(&path) else { continue };
+        // What comes twice has one name, which means the first.
+        if FOLLOWS.contains(&path.as_str()) || !seen.insert(path.clone()) {
+            continue;
+        }
+        let value = field.value.to_owned();
+        let wanted = match &value {
+            FieldValue::Bytes(octets) if SECRETS.contains(&path.as_str()) && !with_secrets => {
+                Some(format!("{{ len: {} }}", octets.len()))
+            }
+            FieldValue::Uint(number) if path == "request_id" || path == "error.quoted.request_id" => match *id {
+                Some(known) if known == *number => Some("$id".to_owned()),
+                None if path == "request_id" => {
+                    *id = Some(*number);
+                    Some("{ bind: id }".to_owned())
+                }
+                _ => Some(number.to_string()),
+            },
+            value => literal(kind, value),
+        };
+        lines.extend(wanted.map(|wanted| format!("{}: {wanted}", key(&path))));
+    }
+    lines
+}
+
+/// A path as a key of YAML.
+fn key(path: &str) -> String {
+    if path.contains('[') { format!("\"{path}\"") } else { path.to_owned() }
+}
+
+/// A value as suites write it for a field of that kind; `None` where it can not be written, as an address of odd length.
+fn literal(kind: FieldKind, value: &FieldValue) -> Option<String> {
+    Some(match (kind, value) {
+        (FieldKind::Seconds, FieldValue::Uint(number)) => format!("{number}s"),
+        (FieldKind::Uint { .. } | FieldKind::Flag, FieldValue::Uint(number)) => number.to_string(),
+        (FieldKind::Addr, FieldValue::Addr(address)) => quoted(&address.to_string(), address.is_ipv6()),
+        (FieldKind::Bytes, FieldValue::Bytes(octets)) if octets.is_empty() => "{ len: 0 }".to_owned(),
+        (FieldKind::Bytes, FieldValue::Bytes(octets)) => {
+            let digits: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!("{{ hex: \"{digits}\" }}")
+        }
+        (FieldKind::Text, FieldValue::Text(text)) => quoted(text, true),
+        _ => return None,
+    })
+}
+
+/// A text in quotes where YAML could take it for something else.
+pub(super) fn quoted(text: &str, always: bool) -> String {
+    // JSON's strings are YAML's.
+    if always { serde_json::Value::from(text).to_string() } else { text.to_owned() }
+}
