@@ -1,6 +1,6 @@
 //! `cargo lab check` and `cargo lab schema`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{Place, Trouble, root, suites};
 use crate::requirement::Catalogue;
 use crate::run::{cast, divergence};
-use crate::suite::{Step, Suite, flatten};
+use crate::suite::{Diagnostic, Shelf, Step, Suite, flatten};
 use crate::{report, subject, suite};
 
 /// What to check.
@@ -27,7 +27,12 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
     let catalogue = Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?;
-    let mistakes = [cast::mistakes(&suites, &implementations), catalogue.mistakes(&suites)].concat();
+    let mistakes = [
+        cast::mistakes(&suites, &implementations),
+        catalogue.mistakes(&suites),
+        missing_captures(&suites, &root),
+    ]
+    .concat();
     if !mistakes.is_empty() {
         return Err(super::mistakes(mistakes));
     }
@@ -60,6 +65,28 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     Ok(if stale.is_empty() && unknown.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
+/// Captures of the project that are not in it, or whose sidecar is not. Those of others need not be on this machine.
+fn missing_captures(suites: &[Suite], root: &Path) -> Vec<Diagnostic> {
+    let cases = suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| suite.topology_of(case)));
+    let mut missing: Vec<Diagnostic> = Vec::new();
+    for capture in cases.filter_map(|topology| topology.capture.as_ref()).filter(|it| it.from == Shelf::Project) {
+        let path = root.join(&capture.file);
+        let sidecar = path.with_extension("yaml");
+        // What lies elsewhere is a user's own.
+        let own = Path::new(&capture.file).is_absolute();
+        let Some(lost) = [path, sidecar].into_iter().take(if own { 1 } else { 2 }).find(|path| !path.is_file()) else {
+            continue;
+        };
+        let what = format!("{} is not there", lost.display());
+        let help = "record it, or say `from: third-party` for what is in the folder of DMVPN_LAB_CAPTURES";
+        let diagnostic = Diagnostic::new("suite::capture", &capture.span, what, "named here").with_help(help);
+        if !missing.contains(&diagnostic) {
+            missing.push(diagnostic);
+        }
+    }
+    missing
+}
+
 /// The escape hatch is counted: each use of it binds a case to a product.
 fn execs(suites: &[Suite]) -> usize {
     let cases = suites.iter().flat_map(|suite| &suite.cases);
@@ -68,13 +95,18 @@ fn execs(suites: &[Suite]) -> usize {
 
 fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble> {
     // A file may be checked where there is no checkout; then nobody knows which implementations and requirements there are.
-    let known = match root(place.root) {
-        Ok(root) => Some((
+    let root = match root(place.root) {
+        Ok(root) => Some(root),
+        Err(_) if place.root.is_none() => None,
+        Err(trouble) => return Err(trouble),
+    };
+    let lost = |suites: &[Suite]| root.as_ref().map(|root| missing_captures(suites, root)).unwrap_or_default();
+    let known = match &root {
+        Some(root) => Some((
             subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?,
             Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?,
         )),
-        Err(_) if place.root.is_none() => None,
-        Err(trouble) => return Err(trouble),
+        None => None,
     };
     let (mut cases, mut mistakes) = (0, 0);
     for path in paths {
@@ -82,7 +114,7 @@ fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble>
             Ok(suites) => {
                 cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>();
                 let mistakes = known.as_ref().map(|(implementations, catalogue)| {
-                    [cast::mistakes(&suites, implementations), catalogue.mistakes(&suites)].concat()
+                    [cast::mistakes(&suites, implementations), catalogue.mistakes(&suites), lost(&suites)].concat()
                 });
                 mistakes.unwrap_or_default()
             }

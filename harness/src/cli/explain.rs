@@ -8,7 +8,7 @@ use super::{Place, Trouble, root, suites};
 use crate::run::divergence;
 use crate::run::plan::is_destructive;
 use crate::suite::select::{Pick, select};
-use crate::suite::{Step, Steps};
+use crate::suite::{Binding, Step, Steps};
 
 /// What to explain.
 #[derive(Debug, Args)]
@@ -60,10 +60,14 @@ fn explain(pick: &Pick<'_>) {
     if let Some(problems) = &suite.problems {
         say!("\n  if broken  {}", problems.trim());
     }
+    if let Some(capture) = &suite.topology_of(case).capture {
+        say!("\n  capture    {capture}");
+    }
     say!("\n  nodes");
     for (name, node) in &suite.topology_of(case).nodes {
         let player = match &node.bind {
             _ if node.scripted => "played by the case itself".to_owned(),
+            Some(Binding::Capture) => "recorded".to_owned(),
             Some(binding) => binding.to_string(),
             None => "peer".to_owned(),
         };

@@ -86,6 +86,7 @@ fn as_json(pick: &Pick<'_>) -> serde_json::Value {
         "tags": pick.case.tags,
         "needs": pick.suite.needs_of(pick.case).collect::<Vec<_>>(),
         "requirements": pick.case.cites.iter().filter_map(|cite| cite.requirement.as_deref()).collect::<Vec<_>>(),
+        "capture": pick.suite.topology_of(pick.case).capture.as_ref().map(|capture| capture.file.as_str()),
         "file": pick.suite.source.path.display().to_string(),
         "line": pick.case.span.line,
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::dissect::catalogue::{self, FieldKind};
 use crate::dissect::{Dissection, FieldValue};
+use crate::expect::matcher::shown;
 
 /// The field with the octets of a Cisco authentication string, and the one with all of its extension.
 const SECRETS: [&str; 2] = ["ext.auth.secret", "ext.auth.value"];
@@ -47,7 +48,7 @@ pub(super) fn lines(read: &Dissection, id: &mut Option<u64>, with_secrets: bool)
                 }
                 _ => Some(number.to_string()),
             },
-            value => literal(kind, value),
+            value => literal(&path, kind, value),
         };
         lines.extend(wanted.map(|wanted| format!("{}: {wanted}", key(&path))));
     }
@@ -60,10 +61,10 @@ fn key(path: &str) -> String {
 }
 
 /// A value as suites write it for a field of that kind; `None` where it can not be written, as an address of odd length.
-fn literal(kind: FieldKind, value: &FieldValue) -> Option<String> {
+fn literal(path: &str, kind: FieldKind, value: &FieldValue) -> Option<String> {
     Some(match (kind, value) {
         (FieldKind::Seconds, FieldValue::Uint(number)) => format!("{number}s"),
-        (FieldKind::Uint { .. } | FieldKind::Flag, FieldValue::Uint(number)) => number.to_string(),
+        (FieldKind::Uint { .. } | FieldKind::Flag, value @ FieldValue::Uint(_)) => shown(path, value),
         (FieldKind::Addr, FieldValue::Addr(address)) => quoted(&address.to_string(), address.is_ipv6()),
         (FieldKind::Bytes, FieldValue::Bytes(octets)) if octets.is_empty() => "{ len: 0 }".to_owned(),
         (FieldKind::Bytes, FieldValue::Bytes(octets)) => {

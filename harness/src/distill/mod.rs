@@ -105,6 +105,18 @@ fn of_nhrp(kind: ExchangeKind) -> bool {
     !matches!(kind, ExchangeKind::Ike1(_) | ExchangeKind::Ike2(_))
 }
 
+/// The protocol address of a station, if an exchange says it: of the server of a registration, of who asks or redirects, or of
+/// who was found.
+fn address(exchange: &Exchange, nbma: IpAddr) -> Option<IpAddr> {
+    let of_source = (exchange.from == nbma).then_some(exchange.source).flatten();
+    match exchange.kind {
+        ExchangeKind::Registration if exchange.to == nbma => exchange.about,
+        ExchangeKind::Resolution if exchange.nbma == Some(nbma) && exchange.code == Some(0) => exchange.about,
+        ExchangeKind::Resolution | ExchangeKind::TrafficIndication => of_source,
+        _ => None,
+    }
+}
+
 /// Everyone between whom a message of an exchange went. A hub is who answers registrations, or at least gets them; where
 /// nobody does, who passes on or redirects; and where nobody does that, who answers.
 fn stations(tracker: &Tracker, exchanges: &[Exchange]) -> Vec<Station> {
@@ -139,13 +151,13 @@ fn stations(tracker: &Tracker, exchanges: &[Exchange]) -> Vec<Station> {
         for (place, nbma) in order.iter().filter(|nbma| hubs.contains(nbma) == is_hub).enumerate() {
             let name = if place == 0 { word.to_owned() } else { format!("{word}{}", place + 1) };
             let known = tracker.stations().get(nbma).and_then(|station| station.addresses.first().copied());
-            let called = exchanges.iter().find(|e| e.kind == ExchangeKind::Registration && e.to == *nbma);
-            let own = exchanges.iter().find(|e| of_nhrp(e.kind) && (e.from == *nbma || e.to == *nbma));
+            let takes_part = |e: &&Exchange| e.packets.iter().any(|seen| seen.from == *nbma || seen.to == *nbma);
+            let own = exchanges.iter().find(takes_part);
             found.push(Station {
                 name,
                 is_hub,
                 nbma: *nbma,
-                tunnel: known.map(|(_, address)| address).or_else(|| called.and_then(|exchange| exchange.about)),
+                tunnel: known.map(|(_, address)| address).or_else(|| exchanges.iter().find_map(|e| address(e, *nbma))),
                 key: own.and_then(|exchange| exchange.gre_key),
             });
         }
