@@ -27,12 +27,9 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     let suites = suites(&root, place.suites)?;
     let implementations = subject::find_all(&root.join("suites/impls")).map_err(Trouble::Usage)?;
     let catalogue = Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?;
-    let mistakes = [
-        cast::mistakes(&suites, &implementations),
-        catalogue.mistakes(&suites),
-        missing_captures(&suites, &root),
-    ]
-    .concat();
+    let mistakes =
+        [cast::mistakes(&suites, &implementations), catalogue.mistakes(&suites), missing_captures(&suites, &root)]
+            .concat();
     if !mistakes.is_empty() {
         return Err(super::mistakes(mistakes));
     }

@@ -78,7 +78,10 @@ pub(super) fn run(args: &DistillArgs, place: Place<'_>) -> Result<ExitCode, Trou
     }
     let some = &chosen[..chosen.len().min(MOST_EXCHANGES)];
     if some.len() < chosen.len() {
-        eprintln!("warning: only the first {MOST_EXCHANGES} of {} exchanges are drafted; choose others with --exchange", chosen.len());
+        eprintln!(
+            "warning: only the first {MOST_EXCHANGES} of {} exchanges are drafted; choose others with --exchange",
+            chosen.len()
+        );
     }
     // A capture may be distilled where there is no checkout.
     let root = super::root(place.root).unwrap_or_default();

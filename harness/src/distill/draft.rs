@@ -109,7 +109,8 @@ fn case_head(text: &mut String, exchange: &Exchange, how: &str) -> fmt::Result {
 
 fn replayed(text: &mut String, material: &Material, exchange: &Exchange, with_secrets: bool) -> fmt::Result {
     case_head(text, exchange, ", as recorded")?;
-    let frames: Vec<_> = exchange.packets.iter().filter_map(|seen| Some((seen, material.frames.get(&seen.number)?))).collect();
+    let frames: Vec<_> =
+        exchange.packets.iter().filter_map(|seen| Some((seen, material.frames.get(&seen.number)?))).collect();
     let first = frames.first().map_or(Duration::ZERO, |(_, frame)| frame.at);
     // Others like it may have been before; what counts comes after a mark, if only by a microsecond.
     let begin = u64::try_from(first.as_nanos().saturating_sub(1) / 1000).unwrap_or(u64::MAX);
@@ -140,7 +141,7 @@ fn replayed(text: &mut String, material: &Material, exchange: &Exchange, with_se
             text.push_str("          after: begin\n");
         }
         writeln!(text, "          within: {}s\n          match:", gap.as_secs().saturating_add(1))?;
-        for line in fields::lines(&read, &mut id, with_secrets) {
+        for line in fields::lines(&read, &mut id, if with_secrets { &[] } else { &material.secrets }) {
             writeln!(text, "            {line}")?;
         }
     }
@@ -160,7 +161,7 @@ fn feed(
     with_secrets: bool,
 ) -> fmt::Result {
     head(text, source, "The built-in peer in place of a recorded hub", "sim")?;
-    let auth = match &material.secret {
+    let auth = match material.secrets.first() {
         None => String::new(),
         Some(octets) if with_secrets => {
             format!(", nhrp: {{ auth: {} }}", quoted(&String::from_utf8_lossy(octets), true))
@@ -168,7 +169,7 @@ fn feed(
         // Without it nothing will be answered: what has to be filled in is said where it is missing.
         Some(_) => ", nhrp: { auth: SECRET }".to_owned(),
     };
-    if material.secret.is_some() && !with_secrets {
+    if !material.secrets.is_empty() && !with_secrets {
         text.push_str("    # SECRET stands for the recorded one, which only `--with-secrets` writes down.\n");
     }
     for station in &material.stations {

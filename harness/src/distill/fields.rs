@@ -6,8 +6,8 @@ use crate::dissect::catalogue::{self, FieldKind};
 use crate::dissect::{Dissection, FieldValue};
 use crate::expect::matcher::shown;
 
-/// The field with the octets of a Cisco authentication string, and the one with all of its extension.
-const SECRETS: [&str; 2] = ["ext.auth.secret", "ext.auth.value"];
+/// The field with the octets of a Cisco authentication string.
+const SECRET: &str = "ext.auth.secret";
 
 /// Checksums follow from everything else, and every change of a draft would have to change them; whether they are right is
 /// a field of its own.
@@ -15,15 +15,18 @@ const FOLLOWS: [&str; 2] = ["hdr.chksum", "gre.checksum"];
 
 /// The secret of a message, if it has one.
 pub(super) fn secret(read: &Dissection) -> Option<Vec<u8>> {
-    match read.value(SECRETS[0])? {
+    match read.value(SECRET)? {
         FieldValue::Bytes(octets) => Some(octets),
         _ => None,
     }
 }
 
 /// Every field of GRE and NHRP that suites have a name for, with what it is held against. `id` is the request id that the
-/// case knows as `$id`; the first message that has one binds it.
-pub(super) fn lines(read: &Dissection, id: &mut Option<u64>, with_secrets: bool) -> Vec<String> {
+/// case knows as `$id`; the first message that has one binds it. Of octets with a secret in them, as of a message that an
+/// Error Indication quotes, only the length is written.
+pub(super) fn lines(read: &Dissection, id: &mut Option<u64>, secrets: &[Vec<u8>]) -> Vec<String> {
+    let is_secret =
+        |octets: &[u8]| secrets.iter().any(|secret| octets.windows(secret.len()).any(|part| part == secret));
     let layers = read.layers().enumerate().filter(|(_, layer)| matches!(layer.name, "gre" | "nhrp"));
     let fields: Vec<_> = layers.flat_map(|(index, _)| read.fields_of(index)).filter(|field| !field.alias).collect();
     let mut seen = BTreeSet::new();
@@ -37,9 +40,7 @@ pub(super) fn lines(read: &Dissection, id: &mut Option<u64>, with_secrets: bool)
         }
         let value = field.value.to_owned();
         let wanted = match &value {
-            FieldValue::Bytes(octets) if SECRETS.contains(&path.as_str()) && !with_secrets => {
-                Some(format!("{{ len: {} }}", octets.len()))
-            }
+            FieldValue::Bytes(octets) if is_secret(octets) => Some(format!("{{ len: {} }}", octets.len())),
             FieldValue::Uint(number) if path == "request_id" || path == "error.quoted.request_id" => match *id {
                 Some(known) if known == *number => Some("$id".to_owned()),
                 None if path == "request_id" => {
@@ -71,6 +72,7 @@ fn literal(path: &str, kind: FieldKind, value: &FieldValue) -> Option<String> {
             let digits: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
             format!("{{ hex: \"{digits}\" }}")
         }
+        (FieldKind::Text, FieldValue::Text(text)) if text.is_empty() => "{ len: 0 }".to_owned(),
         (FieldKind::Text, FieldValue::Text(text)) => quoted(text, true),
         _ => return None,
     })

@@ -49,8 +49,8 @@ pub struct Material {
     /// Who took part in them, hubs first.
     pub stations: Vec<Station>,
     frames: BTreeMap<u64, Frame>,
-    /// Octets of the secret of the first message that has one, as they stand.
-    secret: Option<Vec<u8>>,
+    /// Octets of all authentication strings, as they stand; the first one first.
+    secrets: Vec<Vec<u8>>,
 }
 
 /// Which capture a draft is of, as suites name it.
@@ -76,14 +76,13 @@ impl Material {
     /// Finds what is in a recording.
     pub fn of(recording: Recording) -> Self {
         let (mut tracker, mut session) = (Tracker::new(Limits::default()), Session::default());
-        let mut secret = None;
+        let mut secrets: Vec<Vec<u8>> = Vec::new();
         for frame in &recording.frames {
             let glance = Glance::of(&mut session, LinkType::RAW, &frame.octets);
             let at = u64::try_from(frame.at.as_nanos()).unwrap_or(u64::MAX);
             tracker.packet(frame.number, recording.epoch_ns.saturating_add(at), frame.octets.len(), &glance);
-            if secret.is_none() && glance.nhrp.is_some() {
-                secret = fields::secret(&Dissection::of_ip(&frame.octets));
-            }
+            let secret = glance.nhrp.and_then(|_| fields::secret(&Dissection::of_ip(&frame.octets)));
+            secrets.extend(secret.filter(|secret| !secret.is_empty() && !secrets.contains(secret)));
         }
         tracker.finish();
         let mut exchanges = tracker.take_finished();
@@ -93,7 +92,7 @@ impl Material {
         (1..).zip(&mut exchanges).for_each(|(number, exchange)| exchange.number = number);
         let stations = stations(&tracker, &exchanges);
         let frames = recording.frames.into_iter().map(|frame| (frame.number, frame)).collect();
-        Self { exchanges, stations, frames, secret }
+        Self { exchanges, stations, frames, secrets }
     }
 
     fn name_of(&self, nbma: IpAddr) -> Option<&str> {

@@ -31,10 +31,11 @@ impl<'a> Exceptions<'a> {
 
     /// The exception for a field of a frame.
     fn find(&self, frame: u64, path: &str) -> Option<usize> {
-        let covers = |field: &str| path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        self.declared.iter().position(|exception| {
-            exception.frame.is_none_or(|wanted| wanted == frame) && covers(&exception.field)
-        })
+        let covers =
+            |field: &str| path.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.declared
+            .iter()
+            .position(|exception| exception.frame.is_none_or(|wanted| wanted == frame) && covers(&exception.field))
     }
 }
 
@@ -49,7 +50,9 @@ pub(super) fn differences(
 ) -> Vec<FieldRow> {
     let (mut was, is) = (fields(recorded), fields(said));
     if let Some(id) = request_id {
-        was.iter_mut().filter(|(path, _)| path == "request_id").for_each(|(_, value)| *value = FieldValue::Uint(id.into()));
+        was.iter_mut()
+            .filter(|(path, _)| path == "request_id")
+            .for_each(|(_, value)| *value = FieldValue::Uint(id.into()));
     }
     let mut rows = Vec::new();
     let mut excused = false;

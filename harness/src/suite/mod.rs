@@ -39,11 +39,11 @@ pub use schema::schema;
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};
 pub use span::{SourceFile, Span, Spanned};
 pub use step::{
-    ClearStep, ExecStep, FeedException, FeedStep, GroupStep, ImpairStep, MeasureStep, PingStep, ReadyStep, RenumberStep, RouteChange, RouteStep,
-    StateCheck, StateStep, Step, WaitStep, flatten,
+    ClearStep, ExecStep, FeedException, FeedStep, GroupStep, ImpairStep, MeasureStep, PingStep, ReadyStep,
+    RenumberStep, RouteChange, RouteStep, StateCheck, StateStep, Step, WaitStep, flatten,
 };
 pub use topology::{
-    Binding, CaptureDecl, Cidr, ClusterDecl, IpsecDecl, LinkDecl, LinkEnd, MapDecl, MulticastDecl, NhrpDecl, NhsDecl, NodeDecl,
-    Percent, Profile, Role, RouteDecl, Shelf, Station, Topology, TunnelDecl, TunnelMode,
+    Binding, CaptureDecl, Cidr, ClusterDecl, IpsecDecl, LinkDecl, LinkEnd, MapDecl, MulticastDecl, NhrpDecl, NhsDecl,
+    NodeDecl, Percent, Profile, Role, RouteDecl, Shelf, Station, Topology, TunnelDecl, TunnelMode,
 };
 pub use value::{FieldMatch, FieldValue, Matcher, Row, Value};

@@ -59,7 +59,8 @@ impl Recording {
         let broken = |problem: String, remedy: &str| LabError::environment(cause::CAPTURES, problem, remedy);
         let mut packets = Vec::new();
         for item in capture::read(path).map_err(|error| broken(error.to_string(), "look for the file, or record it"))? {
-            packets.push(item.map_err(|error| broken(error.to_string(), "cut the capture before it, or record again"))?);
+            packets
+                .push(item.map_err(|error| broken(error.to_string(), "cut the capture before it, or record again"))?);
             if packets.len() > MOST_FRAMES {
                 let problem = format!("{}: more than {MOST_FRAMES} packets", path.display());
                 return Err(broken(problem, "cut the part out that matters, as with editcap"));

@@ -100,7 +100,9 @@ fn captures() -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    for name in ["nhrp.pcapng", "nhrp-trace.pcap", "NHRP_registration.pcap", "NHRP-responder-address.pcap", "ios_nhrp.pcap"] {
+    for name in
+        ["nhrp.pcapng", "nhrp-trace.pcap", "NHRP_registration.pcap", "NHRP-responder-address.pcap", "ios_nhrp.pcap"]
+    {
         found.extend(third_party().map(|folder| folder.join("the-tcpdump-group-tcpdump").join(name)));
     }
     found.sort();

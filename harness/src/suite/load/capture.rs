@@ -65,7 +65,12 @@ impl Reader {
             wrong(span, "there is nothing to replay".to_owned(), "no capture", help);
         }
         for (name, node) in topology.nodes.iter().filter(|(_, node)| !recorded(node)) {
-            wrong(&node.span, format!("nobody plays `{name}` in `replay`"), "not of the capture", "say `bind: capture`");
+            wrong(
+                &node.span,
+                format!("nobody plays `{name}` in `replay`"),
+                "not of the capture",
+                "say `bind: capture`",
+            );
         }
         if let Some(link) = topology.links.get(1) {
             let help = "leave `links` out, or name one link";

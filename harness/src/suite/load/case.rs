@@ -262,8 +262,7 @@ impl Reader {
         let steps = self.read(&map, "steps", Self::steps);
         if steps.is_some() && self.scope.judgements == before {
             let what = "no step of this case can fail";
-            let help =
-                "a case needs an `expect`, `expect_none`, `expect_every`, `state`, `measure` with a bound, `feed` or `exec`";
+            let help = "a case needs an `expect`, `expect_none`, `expect_every`, `state`, `measure` with a bound, `feed` or `exec`";
             self.complain(Diagnostic::new("suite::vacuous", &span, what, "would always pass").with_help(help));
         }
         let control = self.control(&map);
