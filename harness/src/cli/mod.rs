@@ -208,6 +208,7 @@ fn begin(seed: u64, environment: BTreeMap<String, String>) -> (RunResult, String
         seed,
         environment,
         cases: Vec::new(),
+        partition: None,
         evidence_dir: None,
         interrupted: None,
         problems: Vec::new(),

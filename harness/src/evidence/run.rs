@@ -66,7 +66,7 @@ impl Run {
     /// Writes `run.json`: what is known before any case has run. The cases of `run` do not matter here.
     pub fn write_run(&self, run: &RunResult) -> Result<(), FileError> {
         let run = self.redactor.run(run);
-        let head = json!({
+        let mut head = json!({
             "schema": SCHEMA,
             "command": run.command,
             "harness_version": run.harness_version,
@@ -74,6 +74,9 @@ impl Run {
             "seed": run.seed,
             "environment": run.environment,
         });
+        if let Some(partition) = run.partition {
+            head["partition"] = json!(partition);
+        }
         self.write_json("run.json", &head)
     }
 

@@ -152,6 +152,7 @@ pub(crate) fn run() -> RunResult {
             ("kernel".to_owned(), "6.1.0".to_owned()),
         ]),
         cases: vec![passed(), failed(), broken(), known(), skipped("wrong-key"), skipped("missing-key")],
+        partition: None,
         evidence_dir: Some(PathBuf::from("runs/2026-01-01T10-00-00Z")),
         interrupted: None,
         problems: Vec::new(),

@@ -14,6 +14,7 @@ pub mod duration;
 mod load;
 pub mod model;
 pub mod packet;
+pub mod partition;
 mod schema;
 pub mod select;
 pub mod span;

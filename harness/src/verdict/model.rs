@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::serial;
+use crate::suite::partition::Partition;
 
 /// What a case came to.
 ///
@@ -469,6 +470,9 @@ pub struct RunResult {
     pub environment: BTreeMap<String, String>,
     /// The cases in the order in which they were selected.
     pub cases: Vec<CaseResult>,
+    /// The share of the selection that this is, if it is not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Where the evidence lies.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "serial::lossy_path")]
     #[schemars(with = "Option<String>")]

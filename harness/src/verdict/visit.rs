@@ -23,6 +23,7 @@ impl RunResult {
             seed: _,
             environment,
             cases,
+            partition: _,
             evidence_dir: _,
             interrupted: _,
             problems,
