@@ -17,12 +17,15 @@
 //! Everything written as text passes through a [`Redactor`]. Captures are octets as they were on the wire, secrets
 //! that were sent in clear among them.
 //!
+//! [`read`] reads all of this back.
+//!
 //! No write that fails may cost a verdict: every method returns its [`FileError`], which the caller reports next to
 //! the results (as a problem of the surroundings, exit code 4) while the run goes on.
 
 mod case;
 mod error;
 mod place;
+pub mod read;
 mod redact;
 mod run;
 

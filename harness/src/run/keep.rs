@@ -101,12 +101,12 @@ impl Book {
 
     /// Adds what has happened.
     pub(super) fn add(&mut self, entries: &[timeline::Entry]) -> Result<(), FileError> {
-        self.dir.write_timeline(entries.iter().map(|entry| {
-            let at_ns = entry.at.saturating_since(self.begin).as_nanos();
-            serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": entry.what.to_string() }).to_string()
-        }))?;
+        let mut lines = Vec::with_capacity(entries.len());
         let mut logs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for entry in entries {
+            let at_ns = entry.at.saturating_since(self.begin).as_nanos();
+            let mut line =
+                serde_json::json!({ "at_ns": at_ns, "kind": kind(&entry.what), "text": entry.what.to_string() });
             match &entry.what {
                 What::Packet(packet) => {
                     let at = self.epoch_ns.saturating_add(entry.at.as_nanos());
@@ -115,7 +115,13 @@ impl Book {
                         Fate::Delivered => format!("{} -> {to}", packet.from),
                         fate => format!("{} -> {to}: {fate}", packet.from),
                     };
-                    self.capture(&packet.link)?.packet(0, at, &packet.octets, Some(&comment))?;
+                    let number = self.capture(&packet.link)?.packet(0, at, &packet.octets, Some(&comment))?;
+                    line["link"] = packet.link.as_str().into();
+                    line["number"] = number.into();
+                    line["from"] = packet.from.as_str().into();
+                    line["to"] = packet.to.as_deref().into();
+                    line["summary"] = packet.dissection().summary().into();
+                    line["fate"] = packet.fate.to_string().into();
                 }
                 What::Log { node, line } => logs.entry(node).or_default().push(line),
                 What::View { node, view, rows } => {
@@ -124,7 +130,9 @@ impl Book {
                 }
                 _ => {}
             }
+            lines.push(line.to_string());
         }
+        self.dir.write_timeline(lines)?;
         for (node, lines) in logs {
             self.dir.write_log(node, lines)?;
         }
