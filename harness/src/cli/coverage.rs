@@ -14,6 +14,7 @@ use tabled::settings::Style;
 use super::{Place, Trouble, root, suites};
 use crate::coverage::runs::{self, Found};
 use crate::coverage::{Facts, Matrix, State, snapshot};
+use crate::evidence::read::stored_run;
 use crate::requirement::Catalogue;
 use crate::run::divergence;
 use crate::subject;
@@ -104,7 +105,7 @@ pub(super) fn run(args: &CoverageArgs, place: Place<'_>) -> Result<ExitCode, Tro
     if !args.run.is_empty() {
         let mut found = Found::default();
         for folder in &args.run {
-            found.add(&runs::read(folder).map_err(Trouble::Usage)?);
+            found.add(&stored_run(folder).map_err(Trouble::Usage)?.result);
         }
         problems.extend(runs::hold(&mut matrix, &found));
     }

@@ -47,6 +47,7 @@ use crate::world::LabError;
   cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
   cargo lab coverage NHRP-5.2.4                        who is judged by the requirements of a section
   cargo lab distill trace.pcap --list                  the exchanges in a capture, to draft cases from
+  cargo lab report html --out pages                    the newest run as a matrix in a browser
   cargo lab up                                         a hub and a spoke to play with, until Ctrl-C
   cargo lab shell hub                                  and a terminal in one of them
   cargo lab doctor                                     what this machine can run
@@ -91,7 +92,7 @@ enum Command {
     Coverage(coverage::CoverageArgs),
     /// Draft a case from an exchange that a capture holds.
     Distill(distill::DistillArgs),
-    /// Write a page about each recorded divergence that a run has seen, for those who maintain what diverges.
+    /// Make of runs what others read: pages, one run of several, what has changed, pages about divergences.
     Report(report::ReportArgs),
     /// Say what this machine can run, and what to install for the rest.
     Doctor(infra::DoctorArgs),
@@ -140,8 +141,8 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),
-        Command::Report(args) => report::run(args, place),
         Command::Distill(args) => distill::run(args, place),
+        Command::Report(args) => report::run(args, place, cli.color),
         Command::Coverage(args) => coverage::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
@@ -201,7 +202,7 @@ fn begin(seed: u64, environment: BTreeMap<String, String>) -> (RunResult, String
     let now = jiff::Timestamp::now();
     let head = RunResult {
         schema: SCHEMA,
-        command: std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect(),
+        command: command(),
         harness_version: env!("CARGO_PKG_VERSION").to_owned(),
         began: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         wall: Duration::ZERO,
@@ -215,6 +216,11 @@ fn begin(seed: u64, environment: BTreeMap<String, String>) -> (RunResult, String
         regressions: Vec::new(),
     };
     (head, now.strftime("%Y-%m-%dT%H-%M-%SZ").to_string())
+}
+
+/// The command as it was typed.
+fn command() -> Vec<String> {
+    std::iter::once("cargo lab".to_owned()).chain(std::env::args().skip(1)).collect()
 }
 
 /// Where to look for suites and everything else, as the user says.

@@ -12,16 +12,19 @@ use clap::{Args, ValueEnum};
 use super::infra;
 use super::list::SelectionArgs;
 use super::real::{ContainerRouters, RealArgs, RealWorld};
+use super::report::html;
 use super::{Place, Trouble, root, suites};
+use crate::evidence::read::StoredRun;
 use crate::evidence::{Redactor, Run};
 use crate::place::Captures;
-use crate::report::{ColorChoice, FormatSpec, Options, Reporter, Streams, Verbosity};
+use crate::report::{Annotate, ColorChoice, Format, FormatSpec, Github, Options, Reporter, Streams, Verbosity};
 use crate::run::case::Settings;
 use crate::run::divergence;
 use crate::run::execute::{Context, Real, environment, execute};
 use crate::run::keep::{Keep, secrets_of};
 use crate::run::plan::{self, plan};
 use crate::subject::{self, Implementation, Subject};
+use crate::suite::partition::Partition;
 use crate::suite::select::select_by;
 use crate::suite::{ClockKind, WorldKind};
 use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Verdict};
@@ -35,7 +38,12 @@ use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Ve
   cargo lab run nhrp/registration --subject frr:10.3 --peer frr:8.4.4
   cargo lab run --world replay                         what recorded routers did, held against the suites
   cargo lab run nhrp/registration --subject frr:10.3 --driver guest,container
-  NO_COLOR=1 cargo lab run --format json > results.json")]
+  cargo lab run --format html=pages --format tap=run.tap      pages to browse, and a report for other tools
+  NO_COLOR=1 cargo lab run --format json > results.json
+
+Several machines share one run; `cargo lab report merge` makes one of what they leave:
+  cargo lab run --partition 1/4                               this machine's quarter of everything
+  cargo lab run --partition $((JOB_COMPLETION_INDEX+1))/4     in an indexed Kubernetes job of 4 completions")]
 pub(super) struct RunArgs {
     #[command(flatten)]
     selection: SelectionArgs,
@@ -81,9 +89,17 @@ pub(super) struct RunArgs {
     /// A recommendation that is not followed counts as a failure.
     #[arg(long)]
     strict: bool,
-    /// How to tell: human, json, jsonl, junit; with `=FILE` into a file. Repeatable.
+    /// Only one share of what is selected, counted from 1: every fourth cell from the first on is `1/4`. The shares of one
+    /// selection are disjoint, and together the whole.
+    #[arg(long, value_name = "SHARE/SHARES")]
+    partition: Option<Partition>,
+    /// How to tell: human, json, jsonl, junit, tap, markdown; with `=FILE` into a file; `html=DIR` for pages. Repeatable.
     #[arg(long, value_name = "FORMAT[=FILE]")]
     format: Vec<FormatSpec>,
+    /// Marks at the lines of failing cases; `auto` where GITHUB_ACTIONS is `true`. The summary of such a job is added to
+    /// in any case.
+    #[arg(long, value_enum, default_value_t)]
+    annotate: Annotate,
     /// Folder for the evidence.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     out: PathBuf,
@@ -141,7 +157,7 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
         clock,
         long: args.long,
     };
-    let plan = plan(&selection, wanted).map_err(super::mistakes)?;
+    let mut plan = plan(&selection, wanted).map_err(super::mistakes)?;
     if plan.cells.is_empty() {
         let first = plan.elsewhere.first().map(|(id, why)| format!("{id} is {why}")).unwrap_or_default();
         return Err(Trouble::Usage(miette::miette!(
@@ -150,19 +166,39 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
             subjects.iter().chain([&peer]).map(Subject::id).collect::<Vec<_>>().join(", ")
         )));
     }
+    if let Some(partition) = args.partition {
+        let all = plan.cells.len();
+        plan.cells = partition.take(plan.cells);
+        // No mistake: the other shares do all there is to do. It ends as a run in which nothing ran.
+        if plan.cells.is_empty() {
+            eprintln!("warning: share {partition} is empty, there are {all} cells only");
+        }
+    }
+    let pages = args.format.iter().filter(|spec| spec.format == Format::Html);
+    let pages: Vec<&Path> = pages.filter_map(|spec| spec.path.as_deref()).collect();
+    // As with all reports, what is wrong with the place is known before the run.
+    for folder in &pages {
+        html::prepare(folder)?;
+    }
+    let requirements = if pages.is_empty() { None } else { Some(html::catalogue(&root)?) };
     let interrupted = Arc::new(AtomicBool::new(false));
     let signal = watch_signals(Arc::clone(&interrupted));
 
     let redactor = Redactor::new(suites.iter().flat_map(secrets_of).collect());
-    let options = Options { formats: args.format.clone(), verbosity: Verbosity::from_flags(args.quiet, args.verbose) };
+    let options = Options {
+        formats: args.format.clone(),
+        verbosity: Verbosity::from_flags(args.quiet, args.verbose),
+        github: Github::here(args.annotate),
+    };
     let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
         .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
     let seed = args.seed.or_else(|| suites.iter().find_map(|suite| suite.seed)).unwrap_or(1);
     let (mut result, name) = super::begin(seed, environment(&plan.cells));
+    result.partition = args.partition;
     let evidence = if args.keep == Keep::Never {
         None
     } else {
-        let run = Run::create(&args.out, &name, redactor).map_err(|error| infra::file_trouble(&error))?;
+        let run = Run::create(&args.out, &name, redactor.clone()).map_err(|error| infra::file_trouble(&error))?;
         Some(run)
     };
     result.evidence_dir = evidence.as_ref().map(|run| run.path().to_owned());
@@ -218,7 +254,20 @@ pub(super) fn run(args: &RunArgs, place: Place<'_>, color: ColorChoice) -> Resul
     result.problems = context.problems.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     result.interrupted = signal.lock().map_or(None, |signal| *signal);
     result.wall = began.elapsed();
-    finish(&result, evidence.as_ref(), &reporter, args)
+    if let Some(requirements) = &requirements {
+        // What is in a page has passed the redactor, as everything has that is written.
+        let folder = result.evidence_dir.clone().unwrap_or_default();
+        let run = StoredRun { result: redactor.run(&result), folder };
+        for folder in pages {
+            match html::write(std::slice::from_ref(&run), Some(requirements), folder, false) {
+                Ok(written) => reporter.progress().phase("Pages", &written.index.display().to_string()),
+                // The verdicts are not lost for it.
+                Err(Trouble::Environment(error)) => result.problems.push(error.to_string()),
+                Err(other) => return Err(other),
+            }
+        }
+    }
+    finish(result, evidence.as_ref(), &reporter, args)
 }
 
 /// Where drivers came to different verdicts on a case, the lab is wrong: one of them does not give the router the world
@@ -243,12 +292,11 @@ fn contradictions(cases: &mut [CaseResult]) {
 
 /// Writes what the run as a whole leaves, and tells the end.
 fn finish(
-    result: &RunResult,
+    mut result: RunResult,
     evidence: Option<&Run>,
     reporter: &Reporter,
     args: &RunArgs,
 ) -> Result<ExitCode, Trouble> {
-    let mut result = result.clone();
     if let Some(run) = evidence {
         let document = crate::report::human::document(&result);
         let written = run

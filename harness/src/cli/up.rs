@@ -16,7 +16,7 @@ use super::real::{ContainerRouters, DriverArg};
 use super::run::watch_signals;
 use super::{Trouble, infra, root, suites};
 use crate::evidence::{Redactor, Run};
-use crate::report::{ColorChoice, Options, Reporter, Streams, Terminal, Verbosity};
+use crate::report::{ColorChoice, Options, Reporter, Streams, Terminal};
 use crate::run::case::Settings;
 use crate::run::cast::Cast;
 use crate::run::execute::environment;
@@ -121,7 +121,7 @@ pub(super) fn run(args: &UpArgs, place: super::Place<'_>, color: ColorChoice) ->
     let reserved = Place::of(&args.name)?.reserve()?;
 
     let redactor = Redactor::new(secrets_of(pick.suite));
-    let options = Options { formats: Vec::new(), verbosity: Verbosity::Normal };
+    let options = Options::default();
     let reporter = Reporter::new(&options, redactor.clone(), Streams::standard(color))
         .map_err(|error| Trouble::Usage(miette::Report::new(error)))?;
     let mut routers = ContainerRouters::new(&root, &reporter, Arc::clone(&interrupted));

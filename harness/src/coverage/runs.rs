@@ -1,9 +1,6 @@
 //! Holds the matrix against what runs have found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-use miette::{IntoDiagnostic, WrapErr};
 
 use super::{Matrix, State, together};
 use crate::verdict::{ImplRef, Outcome, RunResult};
@@ -29,18 +26,6 @@ impl Found {
 
 fn column(subject: &ImplRef) -> String {
     if subject.name == "peer" { subject.name.clone() } else { format!("{}:{}", subject.name, subject.version) }
-}
-
-/// Reads the results in the folder of a run.
-///
-/// # Errors
-/// If there are none, or not in this form.
-pub fn read(folder: &Path) -> miette::Result<RunResult> {
-    let path = folder.join("results.json");
-    let text = std::fs::read_to_string(&path).into_diagnostic().wrap_err_with(|| {
-        format!("{} has no results.json: it is written at the end of `cargo lab run`", folder.display())
-    })?;
-    serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| format!("{} is no result of a run", path.display()))
 }
 
 /// Puts what runs found into the cells of the implementations that they judged, and says where that is not what the

@@ -14,15 +14,18 @@ pub use write::write;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::evidence::read::{StoredRun, files, instant, moments};
+use crate::report::octets::{self, DumpLine};
+use crate::report::pages::{base64, slug};
 use crate::requirement::{Catalogue, Requirement};
 use crate::run::divergence::{self, Divergence};
 use crate::suite::{Case, Suite, alone};
-use crate::verdict::{CaseResult, Failure, Outcome, RunResult};
+use crate::verdict::{CaseResult, Failure, Outcome};
 
 /// Lines of a packet list, and of a log, that a page shows; the files beside it have all.
 const MOST_LINES: usize = 200;
@@ -57,9 +60,7 @@ pub struct Sighting<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The run.
-    pub run: &'a RunResult,
-    /// Its folder.
-    pub folder: &'a Path,
+    pub run: &'a StoredRun,
     /// The suites.
     pub suites: &'a [Suite],
     /// The records.
@@ -84,7 +85,7 @@ pub fn gather<'a>(sources: &Sources<'a>) -> Gathered<'a> {
     let mut gathered = Gathered::default();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
     let expected: Vec<&CaseResult> =
-        sources.run.cases.iter().filter(|case| case.verdict.outcome == Outcome::Xfail).collect();
+        sources.run.result.cases.iter().filter(|case| case.verdict.outcome == Outcome::Xfail).collect();
     for record in sources.divergences {
         let mut sightings = Vec::new();
         for result in &expected {
@@ -93,7 +94,7 @@ pub fn gather<'a>(sources: &Sources<'a>) -> Gathered<'a> {
             if !seen.is_some_and(|seen| std::ptr::eq(seen, record)) {
                 continue;
             }
-            match place(sources, result) {
+            match sources.run.evidence(result) {
                 Some(evidence) => sightings.push(sighting(sources, result, evidence)),
                 None => gathered.bare.push(result.name()),
             }
@@ -117,27 +118,6 @@ fn sighting<'a>(sources: &Sources<'a>, result: &'a CaseResult, evidence: PathBuf
     Sighting { result, source: sources.suites.iter().find_map(of), evidence, requirements: requirements.collect() }
 }
 
-/// Where the evidence of a case lies now: a run may have been moved, and its paths are from where it was started.
-fn place(sources: &Sources<'_>, result: &CaseResult) -> Option<PathBuf> {
-    let written = result.evidence.as_deref()?;
-    let within = sources.run.evidence_dir.as_deref().and_then(|folder| written.strip_prefix(folder).ok());
-    let here = within.map(|within| sources.folder.join(within));
-    here.into_iter().chain([written.to_owned()]).find(|path| path.is_dir())
-}
-
-/// A name for files and links: letters, digits, dots and hyphens.
-fn slug(text: &str) -> String {
-    let mut slug = String::new();
-    for c in text.chars() {
-        match c {
-            c if c.is_ascii_alphanumeric() || c == '.' => slug.push(c.to_ascii_lowercase()),
-            _ if !slug.ends_with('-') => slug.push('-'),
-            _ => {}
-        }
-    }
-    slug.trim_matches('-').chars().take(100).collect()
-}
-
 /// A sighting as the templates see it.
 #[derive(Debug, Serialize)]
 struct View {
@@ -151,7 +131,9 @@ struct View {
     requirements: Vec<Value>,
     failure: Failure,
     step: Option<String>,
-    octets: Option<String>,
+    /// The packet, for the page and as text.
+    dump: Vec<DumpLine>,
+    octets: String,
     packets: Vec<String>,
     logs: Vec<Text>,
     configs: Vec<Text>,
@@ -182,41 +164,6 @@ struct Capture {
     base64: Option<String>,
 }
 
-/// Sixteen octets a line, with offsets.
-fn dump(octets: &[u8]) -> String {
-    let line = |(number, part): (usize, &[u8])| {
-        let hex: Vec<String> = part.iter().map(|octet| format!("{octet:02x}")).collect();
-        let shown: String =
-            part.iter().map(|octet| if octet.is_ascii_graphic() { char::from(*octet) } else { '.' }).collect();
-        format!("{:04x}  {:<47}  {shown}", number * 16, hex.join(" "))
-    };
-    octets.chunks(16).enumerate().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Packets, steps and events of a case, a line each, from its `timeline.jsonl`.
-fn packets(evidence: &Path) -> Vec<String> {
-    let text = fs::read_to_string(evidence.join("timeline.jsonl")).unwrap_or_default();
-    let entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let shown = entries.filter(|entry| matches!(entry["kind"].as_str(), Some("packet" | "step" | "event" | "note")));
-    let line = |entry: Value| {
-        let micros = entry["at_ns"].as_u64().unwrap_or(0) / 1000;
-        format!("{:>5}.{:06}  {}", micros / 1_000_000, micros % 1_000_000, entry["text"].as_str().unwrap_or_default())
-    };
-    shown.map(line).collect()
-}
-
-/// Files of a folder of the evidence, at any depth, in order.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(folder) else { return found };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
 impl Sighting<'_> {
     /// What the templates show; `files` is where its files lie beside the page.
     fn view(&self, page: &str, files_at: &str) -> View {
@@ -234,9 +181,15 @@ impl Sighting<'_> {
         let capture = |path: PathBuf| {
             let name = path.strip_prefix(&self.evidence).unwrap_or(&path).display().to_string();
             let small = fs::metadata(&path).is_ok_and(|meta| meta.len() <= MOST_INSIDE);
-            let base64 = small.then(|| write::base64(&fs::read(&path).unwrap_or_default()));
+            let base64 = small.then(|| base64(&fs::read(&path).unwrap_or_default()));
             Capture { path: format!("{files_at}/{name}"), name, base64 }
         };
+        let comparison = failure.comparison.as_ref();
+        let octets = comparison.and_then(|shown| shown.actual_hex.as_deref()).unwrap_or_default();
+        let spans = comparison.map(|shown| octets::differing(octets, &shown.rows)).unwrap_or_default();
+        let dump = octets::lines(octets, &spans);
+        let shown = moments(&self.evidence, &["packet", "step", "event", "note"], MOST_LINES).shown;
+        let packets = shown.iter().map(|moment| format!("{:>12}  {}", instant(moment.at_ns), moment.text));
         let alone = self.source.and_then(|(suite, case)| {
             let name = format!("suites/{}.yaml", suite.id);
             let text = alone(&suite.source, &case.id)?;
@@ -255,8 +208,9 @@ impl Sighting<'_> {
             cites: result.cites.iter().map(ToString::to_string).collect(),
             requirements: self.requirements.iter().filter_map(|entry| serde_json::to_value(entry).ok()).collect(),
             step: failure.step.as_ref().map(|step| format!("{step}: {}", step.text)),
-            octets: failure.comparison.as_ref().and_then(|shown| shown.actual_hex.as_deref()).map(dump),
-            packets: packets(&self.evidence).into_iter().take(MOST_LINES).collect(),
+            octets: octets::text(&dump),
+            dump,
+            packets: packets.collect(),
             logs: files(&self.evidence.join("logs")).into_iter().map(text).collect(),
             configs: files(&self.evidence.join("config")).into_iter().map(text).collect(),
             captures: captures.map(capture).collect(),

@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::Path;
 
 use super::*;
@@ -27,7 +28,7 @@ cases:
 ";
 
 /// A run with one expected failure, whose evidence lies in `folder`.
-fn run(folder: &Path) -> RunResult {
+fn run(folder: &Path) -> StoredRun {
     let mut run = sample::run();
     let evidence = folder.join("own/case/frr_10.3");
     for (name, text) in [
@@ -76,7 +77,7 @@ fn run(folder: &Path) -> RunResult {
     run.cases = vec![case];
     // As the run was written, before it was moved here.
     run.evidence_dir = Some("elsewhere".into());
-    run
+    StoredRun { result: run, folder: folder.to_owned() }
 }
 
 #[test]
@@ -93,8 +94,7 @@ fn a_page_has_all_that_is_needed_and_nothing_that_a_browser_would_carry_out() {
     fs::write(folder.path().join("divergences/frr.yaml"), record("own/case") + &record("own/other")).unwrap();
     let divergences = divergence::load_all(&folder.path().join("divergences")).unwrap();
     let run = run(folder.path());
-    let sources =
-        Sources { run: &run, folder: folder.path(), suites: &suites, divergences: &divergences, catalogue: &catalogue };
+    let sources = Sources { run: &run, suites: &suites, divergences: &divergences, catalogue: &catalogue };
     let gathered = gather(&sources);
     assert_eq!((gathered.dossiers.len(), gathered.unseen.len(), gathered.bare.len()), (1, 1, 0));
     let out = folder.path().join("pages");
@@ -113,7 +113,7 @@ fn a_page_has_all_that_is_needed_and_nothing_that_a_browser_would_carry_out() {
         "NHRP-5.2.4-01",
         "code 14",
         "code 0",
-        "0000  45 00 2f",
+        "<span class=\"at\">0000</span>  45 00 <mark title=\"cie[0].code\">2f</mark>",
         "    0.001500  hub -&gt; spoke  NHRP",
         "hostname hub",
         "a &lt;log&gt; line",
@@ -135,19 +135,4 @@ fn a_page_has_all_that_is_needed_and_nothing_that_a_browser_would_carry_out() {
     assert!(beside.join("wan.pcapng").is_file() && beside.join("logs/hub.log").is_file());
     let index = fs::read_to_string(out.join("index.md")).unwrap();
     assert!(index.contains("[own/case](frr-own-case/README.md)") && index.contains("- frr >=10: own/other"), "{index}");
-}
-
-#[test]
-fn base64_is_that_of_the_rfc() {
-    for (plain, coded) in
-        [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
-    {
-        assert_eq!(write::base64(plain.as_bytes()), coded);
-    }
-}
-
-#[test]
-fn names_are_those_of_files() {
-    assert_eq!(slug("frr-nhrp/**/unique*"), "frr-nhrp-unique");
-    assert_eq!(slug("frr:10.3@guest"), "frr-10.3-guest");
 }

@@ -1,54 +1,34 @@
 //! Writes dossiers: a folder and a page each, and an index.
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::context;
 use serde_json::json;
 
-use super::{Dossier, Gathered, Sources, files, slug};
+use super::{Dossier, Gathered, Sources};
+use crate::report::pages::{WriteError, at, copy_folder, put, slug, templates, wrong_template};
 
 /// Pages of HTML are escaped by minijinja, as their names end so.
 const PAGE: (&str, &str) = ("page.html", include_str!("page.html"));
 const README: (&str, &str) = ("readme.md", include_str!("readme.md"));
 const INDEX: (&str, &str) = ("index.md", include_str!("index.md"));
 
-/// What keeps pages from being written: what was tried, and why it failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}: {why}")]
-pub struct WriteError {
-    what: String,
-    why: String,
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> WriteError + '_ {
-    move |error| WriteError { what: path.display().to_string(), why: error.to_string() }
-}
-
 /// Writes all dossiers below a folder.
 ///
 /// # Errors
 /// The first file that can not be read or written.
 pub fn write(gathered: &Gathered<'_>, sources: &Sources<'_>, out: &Path) -> Result<(), WriteError> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
-    let wrong =
-        |error: minijinja::Error| WriteError { what: "a page's template".to_owned(), why: format!("{error:#}") };
-    for (name, text) in [PAGE, README, INDEX] {
-        environment.add_template(name, text).map_err(wrong)?;
-    }
+    let environment = templates(&[PAGE, README, INDEX])?;
     let render = |name: &str, words: minijinja::Value| {
-        environment.get_template(name).and_then(|template| template.render(words)).map_err(wrong)
+        environment.get_template(name).and_then(|template| template.render(words)).map_err(wrong_template)
     };
     fs::create_dir_all(out).map_err(at(out))?;
     let run = json!({
-        "began": sources.run.began,
-        "harness_version": sources.run.harness_version,
-        "command": sources.run.command.join(" "),
-        "environment": sources.run.environment,
+        "began": sources.run.result.began,
+        "harness_version": sources.run.result.harness_version,
+        "command": sources.run.result.command.join(" "),
+        "environment": sources.run.result.environment,
     });
     for dossier in &gathered.dossiers {
         let folder = out.join(&dossier.name);
@@ -56,7 +36,7 @@ pub fn write(gathered: &Gathered<'_>, sources: &Sources<'_>, out: &Path) -> Resu
         let mut sightings = Vec::new();
         for (sighting, files_at) in dossier.sightings.iter().zip(dossier.folders()) {
             let view = sighting.view(&page, &files_at);
-            copy(&sighting.evidence, &folder.join(&files_at))?;
+            copy_folder(&sighting.evidence, &folder.join(&files_at))?;
             if let Some((suite, _)) = sighting.source {
                 put(&folder.join(&files_at).join("suite.yaml"), &suite.source.text)?;
             }
@@ -118,37 +98,4 @@ impl Dossier<'_> {
         }
         names
     }
-}
-
-/// Copies a folder with all that is in it.
-fn copy(from: &Path, to: &Path) -> Result<(), WriteError> {
-    for path in files(from) {
-        let wanted: PathBuf = to.join(path.strip_prefix(from).unwrap_or(&path));
-        if let Some(parent) = wanted.parent() {
-            fs::create_dir_all(parent).map_err(at(parent))?;
-        }
-        fs::copy(&path, &wanted).map_err(at(&wanted))?;
-    }
-    Ok(())
-}
-
-fn put(path: &Path, text: &str) -> Result<(), WriteError> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(at(parent))?;
-    }
-    fs::write(path, text).map_err(at(path))
-}
-
-/// RFC 4648 section 4, for links that carry a file inside.
-pub(super) fn base64(octets: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for part in octets.chunks(3) {
-        let word = part.iter().fold(0u32, |word, octet| word << 8 | u32::from(*octet)) << (8 * (3 - part.len()));
-        for place in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= part.len() { char::from(letter) } else { '=' });
-        }
-    }
-    text
 }

@@ -1,11 +1,11 @@
 //! An expected packet above an actual one: carets under what differs, the fields in a table, the octets with a mark.
 
+use serde::Serialize;
+
 use crate::verdict::{Comparison, FieldRow};
 
-use super::{Terminal, Tint};
+use super::{Terminal, Tint, octets::IN_A_LINE};
 
-/// Octets in a line of the dump.
-const IN_A_LINE: usize = 16;
 /// A longer dump is shown only round its marks.
 const MOST_LINES: usize = 8;
 
@@ -38,6 +38,33 @@ pub(super) fn packet_lines(comparison: &Comparison, width: usize, terminal: &Ter
         }
     }
     lines
+}
+
+/// A part of a packet line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Piece {
+    /// The part.
+    pub(super) text: String,
+    /// Whether it is of what differs.
+    pub(super) differs: bool,
+}
+
+/// Both lines in parts that differ or not, for those who can mark them inside the line.
+pub(super) fn pieces(comparison: &Comparison) -> (Vec<Piece>, Vec<Piece>) {
+    let expected: Vec<char> = comparison.expected_line.chars().collect();
+    let actual: Vec<char> = comparison.actual_line.chars().collect();
+    let marks = marks(comparison, &expected, &actual);
+    let split = |line: &[char]| {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (c, differs) in line.iter().zip(&marks) {
+            match pieces.last_mut() {
+                Some(piece) if piece.differs == *differs => piece.text.push(*c),
+                _ => pieces.push(Piece { text: c.to_string(), differs: *differs }),
+            }
+        }
+        pieces
+    };
+    (split(&expected), split(&actual))
 }
 
 /// Where a part that starts at `start` ends: at the last gap that both lines have within `room` columns.

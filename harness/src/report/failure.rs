@@ -56,7 +56,7 @@ pub(super) fn block(case: &CaseResult, terminal: &Terminal) -> String {
 }
 
 /// Who was judged against whom, and where.
-fn parties(case: &CaseResult) -> String {
+pub(super) fn parties(case: &CaseResult) -> String {
     let driver = case.driver.as_ref().map(|driver| format!("/{driver}")).unwrap_or_default();
     let mut text = format!("{} against {} in {}{driver}", case.subject, case.peer, case.world);
     if case.clock.is_virtual {
@@ -66,7 +66,7 @@ fn parties(case: &CaseResult) -> String {
 }
 
 /// The reason with its cause, unless the reason already says it.
-fn reason(case: &CaseResult) -> String {
+pub(super) fn reason(case: &CaseResult) -> String {
     match &case.verdict.cause {
         Some(cause) if case.verdict.reason.is_empty() => cause.clone(),
         Some(cause) if !case.verdict.reason.contains(cause.as_str()) => format!("{} ({cause})", case.verdict.reason),
@@ -87,6 +87,14 @@ pub(super) fn sentence(cite: &CiteRef) -> String {
         text.push_str(&format!("\n\"{}\"", cite.quote));
     }
     text
+}
+
+/// Where a reader should look: the step that was not satisfied, else the case. File, line, and column where it is known.
+pub(super) fn place(case: &CaseResult) -> (&str, u32, Option<u32>) {
+    match case.verdict.failure.as_ref().and_then(|failure| failure.step.as_ref()) {
+        Some(step) => (&step.file, step.line, Some(step.column)),
+        None => (&case.file, case.line, None),
+    }
 }
 
 /// Lines behind labels that are aligned as the verbs of the progress are.

@@ -13,10 +13,17 @@ pub enum Format {
     Jsonl,
     /// JUnit XML.
     Junit,
+    /// TAP version 14.
+    Tap,
+    /// Markdown.
+    Markdown,
+    /// Pages: a matrix, and one for each case.
+    Html,
 }
 
 impl Format {
-    const ALL: [Format; 4] = [Format::Human, Format::Json, Format::Jsonl, Format::Junit];
+    const ALL: [Format; 7] =
+        [Format::Human, Format::Json, Format::Jsonl, Format::Junit, Format::Tap, Format::Markdown, Format::Html];
 
     /// The word on the command line.
     pub fn name(self) -> &'static str {
@@ -25,11 +32,14 @@ impl Format {
             Format::Json => "json",
             Format::Jsonl => "jsonl",
             Format::Junit => "junit",
+            Format::Tap => "tap",
+            Format::Markdown => "markdown",
+            Format::Html => "html",
         }
     }
 }
 
-/// One `--format`: a renderer, and a file unless the data goes to the standard output.
+/// One `--format`: a renderer, and a file (for pages a folder) unless the data goes to the standard output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatSpec {
     /// The renderer.
@@ -43,7 +53,10 @@ pub struct FormatSpec {
 #[non_exhaustive]
 pub enum FormatError {
     /// No renderer has this name.
-    #[error("there is no format `{name}`{hint}; expected human, json, jsonl or junit, with `=FILE` to write to a file")]
+    #[error(
+        "there is no format `{name}`{hint}; expected human, json, jsonl, junit, tap or markdown, with `=FILE` to write to a \
+         file, or html=DIR"
+    )]
     Unknown {
         /// As typed.
         name: String,
@@ -53,6 +66,9 @@ pub enum FormatError {
     /// An equals sign, and nothing behind it.
     #[error("`{0}=` names no file; write `{0}=FILE`, or `{0}` for the standard output")]
     NoFile(&'static str),
+    /// Pages are a folder.
+    #[error("`html` is a folder of pages; write `html=DIR`")]
+    NoFolder,
     /// More than one would write to the standard output.
     #[error("`{0}` and `{1}` would both go to the standard output; give one of them a file: `--format {1}=FILE`")]
     Crowded(&'static str, &'static str),
@@ -71,6 +87,7 @@ impl FromStr for FormatSpec {
         };
         let format = Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| unknown(name))?;
         match path {
+            None | Some("") if format == Format::Html => Err(FormatError::NoFolder),
             Some("") => Err(FormatError::NoFile(format.name())),
             path => Ok(FormatSpec { format, path: path.map(PathBuf::from) }),
         }

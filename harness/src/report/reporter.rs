@@ -13,7 +13,10 @@ use crate::{
     verdict::{Event, ExitCode, RunResult},
 };
 
-use super::{ColorChoice, Format, FormatError, FormatSpec, Terminal, Verbosity, human, json, junit};
+use super::{
+    ColorChoice, Format, FormatError, FormatSpec, Github, Terminal, Verbosity, github, human, json, junit, markdown,
+    tap,
+};
 
 /// What the command line says about reports.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct Options {
     pub formats: Vec<FormatSpec>,
     /// `-q` and `-v`.
     pub verbosity: Verbosity,
+    /// What GitHub is told.
+    pub github: Github,
 }
 
 /// Where reports go, and what can be shown there.
@@ -66,6 +71,15 @@ pub enum ReportError {
         /// What the system said.
         source: io::Error,
     },
+    /// The summary of the job could not be written.
+    #[error("cannot add to the summary of the job, {}: {source}", path.display())]
+    #[diagnostic(help("GITHUB_STEP_SUMMARY names it; `--annotate none` does without marks, not without this"))]
+    Summary {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Renders a run while it happens and when it is over. May be used by several jobs at once.
@@ -73,6 +87,7 @@ pub struct Reporter {
     progress: Progress,
     redactor: Redactor,
     verbosity: Verbosity,
+    github: Github,
     outputs: Mutex<Outputs>,
 }
 
@@ -101,6 +116,8 @@ impl Reporter {
         for FormatSpec { format, path } in &options.formats {
             match path {
                 None if *format == Format::Human => {}
+                // Pages are made of the evidence as well, by whoever has that.
+                Some(_) if *format == Format::Html => {}
                 None => on_stdout = Some(*format),
                 Some(path) if files.iter().any(|output| output.path == *path) => {}
                 Some(path) => {
@@ -112,7 +129,8 @@ impl Reporter {
         let Streams { out, out_terminal, err, err_terminal } = streams;
         let progress = Progress::new(err, err_terminal, options.verbosity);
         let outputs = Mutex::new(Outputs { out, out_terminal, err_terminal, files, on_stdout });
-        Ok(Reporter { progress, redactor, verbosity: options.verbosity, outputs })
+        let github = options.github.clone();
+        Ok(Reporter { progress, redactor, verbosity: options.verbosity, github, outputs })
     }
 
     /// Where to announce what happens outside the cases.
@@ -137,7 +155,15 @@ impl Reporter {
         let mut results = vec![outputs.event(&end)];
         results.extend(outputs.documents(&run));
         let terminal = if outputs.on_stdout.is_some() { outputs.err_terminal } else { outputs.out_terminal };
-        let report = human::render(&run, &terminal, self.verbosity);
+        let mut report = human::render(&run, &terminal, self.verbosity);
+        if self.github.annotate {
+            // The last line stays the summary.
+            report.insert_str(0, &github::annotations(&run));
+        }
+        if let Some(path) = &self.github.step_summary {
+            let added = github::add_to_summary(path, &run);
+            results.push(added.map_err(|source| ReportError::Summary { path: path.clone(), source }));
+        }
         if outputs.on_stdout.is_some() {
             self.progress.print(&report);
         } else {
@@ -174,7 +200,7 @@ impl Outputs {
     /// The reports that are one document, each with its result.
     fn documents(&mut self, run: &RunResult) -> Vec<Result<(), ReportError>> {
         let mut results = Vec::new();
-        if let Some(format @ (Format::Json | Format::Junit)) = self.on_stdout {
+        if let Some(format) = self.on_stdout.filter(|format| *format != Format::Jsonl) {
             let document = document(format, "the standard output", run);
             results.push(document.and_then(|text| self.stdout(format, &text)));
         }
@@ -204,7 +230,10 @@ impl Output {
 
 fn document(format: Format, place: &str, run: &RunResult) -> Result<String, ReportError> {
     match format {
-        Format::Human | Format::Jsonl => Ok(human::document(run)),
+        // Events have been written as they happened, and pages are no document.
+        Format::Human | Format::Jsonl | Format::Html => Ok(human::document(run)),
+        Format::Markdown => Ok(markdown::render(run)),
+        Format::Tap => Ok(tap::render(run)),
         Format::Json => text(format, place, &json::render(run)),
         Format::Junit => text(format, place, &junit::render(run)),
     }

@@ -146,7 +146,8 @@ impl Terminal {
     }
 }
 
-fn turns_direction(c: char) -> bool {
+/// Whether a character turns the direction of writing, so that a line reads as what it is not.
+pub(super) fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

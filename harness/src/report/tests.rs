@@ -145,6 +145,205 @@ fn junit_survives_every_outcome_and_every_character() {
     assert_eq!(kinds, expected);
 }
 
+/// The points of a TAP document: ok or not, description with directive, block. Everything that a reader relies on is held.
+fn tap_points(text: &str) -> Vec<(bool, String, Option<serde_json::Value>)> {
+    let mut lines = text.lines().peekable();
+    assert_eq!(lines.next(), Some("TAP version 14"));
+    let plan: usize = lines.next().unwrap().strip_prefix("1..").unwrap().parse().unwrap();
+    let mut points = Vec::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with("# ") || line.starts_with("Bail out!") {
+            continue;
+        }
+        let (ok, rest) = match line.strip_prefix("not ") {
+            Some(rest) => (false, rest),
+            None => (true, line),
+        };
+        let words = rest.strip_prefix(&format!("ok {} - ", points.len() + 1)).unwrap_or_else(|| panic!("{line}"));
+        let mut block = None;
+        if lines.next_if_eq(&"  ---").is_some() {
+            let inside: Vec<&str> = std::iter::from_fn(|| lines.next_if(|line| *line != "  ...")).collect();
+            assert_eq!(lines.next(), Some("  ..."));
+            block = Some(serde_yaml::from_str(&inside.join("\n")).unwrap());
+        }
+        points.push((ok, words.to_owned(), block));
+    }
+    assert_eq!(points.len(), plan);
+    points
+}
+
+#[test]
+fn tap_report() {
+    let text = tap::render(&sample::run());
+    insta::assert_snapshot!(text);
+    let points = tap_points(&text);
+    let is_ok: Vec<bool> = points.iter().map(|(ok, ..)| *ok).collect();
+    assert_eq!(is_ok, [true, false, false, false, true, true]);
+    assert!(points[3].1.contains(" # TODO code 14") && points[4].1.contains(" # SKIP kernel.gre"));
+    assert_eq!(points[1].2.as_ref().unwrap()["line"], 41);
+}
+
+#[test]
+fn tap_survives_every_outcome_and_every_character() {
+    let horrors = "\n...\nok 99 # SKIP \\ # TODO \r\0\x1b[31m\u{85}\u{2028}\u{fffe} --- '\"{}[]&*!|>%@`: ü";
+    let mut run = sample::run();
+    let case = run.cases[1].clone();
+    run.cases.clear();
+    for outcome in Outcome::ALL {
+        let mut case = case.clone();
+        case.verdict.outcome = outcome;
+        case.visit_text(&mut |text| text.push_str(horrors), &mut |_| {});
+        run.cases.push(case);
+    }
+    run.problems.push(horrors.into());
+    run.interrupted = Some(Interrupt::Interrupt);
+    let points = tap_points(&tap::render(&run));
+    for ((ok, words, block), outcome) in points.into_iter().zip(Outcome::ALL) {
+        let directives = words.replace("\\\\", "").replace("\\#", "").matches(" # ").count();
+        let skipped = matches!(outcome, Outcome::Skip | Outcome::Unsupported);
+        assert_eq!(directives, usize::from(skipped || outcome == Outcome::Xfail), "{outcome}: {words}");
+        assert_eq!(ok, !(outcome.needs_attention() || outcome == Outcome::Xfail), "{outcome}");
+        // A pass has nothing to say, unless it measured something.
+        assert_eq!(block.is_none(), outcome == Outcome::Pass, "{outcome}");
+        if let Some(block) = block {
+            assert_eq!(block["outcome"], outcome.name());
+            assert!(block["actual"].as_str().unwrap().contains("ok 99"), "{block}");
+        }
+    }
+}
+
+#[test]
+fn markdown_report() {
+    insta::assert_snapshot!(markdown::render(&sample::run()));
+}
+
+/// A document without its code: fenced blocks, and spans between runs of backticks of the same length.
+fn outside_of_code(text: &str) -> String {
+    let mut outside = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("```") {
+            let fence = line.trim_end_matches("text");
+            assert!(lines.any(|line| line == fence), "a fence is not closed: {text}");
+            continue;
+        }
+        let mut rest = line;
+        while let Some(start) = rest.find('`') {
+            let (before, after) = rest.split_at(start);
+            outside.push_str(before);
+            if before.ends_with('\\') {
+                rest = &after[1..];
+                continue;
+            }
+            let length = after.len() - after.trim_start_matches('`').len();
+            let runs = after[length..].split_inclusive(|c| c != '`');
+            let mut at = length;
+            let closed = runs.into_iter().find_map(|part| {
+                let run = part.chars().filter(|c| *c == '`').count();
+                at += part.len();
+                (run == length).then_some(at - (part.len() - run))
+            });
+            rest = &after[closed.unwrap_or_else(|| panic!("a span is not closed: {line}"))..];
+        }
+        outside.push_str(rest);
+        outside.push('\n');
+    }
+    outside
+}
+
+#[test]
+fn markdown_is_not_broken_out_of() {
+    let horrors = "<script>|x`y``z\n# head\n```\n[a](http://b) *c* &lt; \x1b[31m";
+    let mut run = sample::run();
+    for case in &mut run.cases {
+        case.visit_text(&mut |text| text.push_str(horrors), &mut |_| {});
+    }
+    let text = markdown::render(&run);
+    assert!(!text.contains('\x1b'));
+    for line in outside_of_code(&text).lines() {
+        let own = ["<details><summary>", "</summary>", "</details>"];
+        let rest = own.iter().fold(line.to_owned(), |line, tag| line.replace(tag, ""));
+        let rest = ["\\<", "\\[", "\\*", "\\&"].iter().fold(rest, |line, escape| line.replace(escape, ""));
+        assert!(!rest.contains(['<', '[', '*', '&']) && !line.starts_with("# "), "{line}");
+    }
+    run.cases = vec![run.cases[1].clone(); 1000];
+    assert!(markdown::render(&run).len() < 1 << 20);
+}
+
+#[test]
+fn github_annotations() {
+    insta::assert_snapshot!(github::annotations(&sample::run()));
+}
+
+/// What the runner makes of a workflow command: its properties and its message.
+fn command_of(line: &str) -> (std::collections::BTreeMap<String, String>, String) {
+    let plain = |text: &str| {
+        let text = text.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",");
+        text.replace("%25", "%")
+    };
+    let (head, message) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
+    let (_, properties) = head.split_once(' ').unwrap();
+    let pairs = properties.split(',').map(|pair| pair.split_once('=').unwrap());
+    (pairs.map(|(name, value)| (name.to_owned(), plain(value))).collect(), plain(message))
+}
+
+proptest::proptest! {
+    #[test]
+    fn annotations_say_what_they_were_given(words in "[a-z%:,=\r\n;ü]{0,40}", file in "[a-z%:,=\r\n/]{1,20}") {
+        let mut run = sample::run();
+        run.cases.truncate(2);
+        let case = &mut run.cases[1];
+        let failure = case.verdict.failure.as_mut().unwrap();
+        let step = failure.step.as_mut().unwrap();
+        (failure.actual, step.file) = (format!("<{words}>"), file.clone());
+        let text = github::annotations(&run);
+        proptest::prop_assert_eq!(text.lines().count(), 1);
+        proptest::prop_assert!(!text.contains('\r'));
+        let (properties, message) = command_of(text.trim_end_matches('\n'));
+        proptest::prop_assert_eq!(&properties["file"], &file);
+        let actual = format!("actual: <{words}>");
+        proptest::prop_assert!(message.contains(&actual), "{} {}", message, actual);
+    }
+}
+
+#[test]
+fn github_is_told_where_it_is_there_or_wanted() {
+    let judged = |choice, variables: &[(&str, &str)]| {
+        let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let github = Github::judge(choice, &variable);
+        (github.annotate, github.step_summary.is_some())
+    };
+    let inside = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", "/x")];
+    assert_eq!(judged(Annotate::Auto, &inside), (true, true));
+    assert_eq!(judged(Annotate::None, &inside), (false, true));
+    assert_eq!(judged(Annotate::Auto, &inside[1..]), (false, false));
+    assert_eq!(judged(Annotate::Github, &[]), (true, false));
+    assert_eq!(judged(Annotate::Auto, &[("GITHUB_ACTIONS", "false")]), (false, false));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("summary.md");
+    std::fs::write(&path, "before\n").unwrap();
+    let (out, err) = (Shared::default(), Shared::default());
+    let streams = Streams {
+        out: Box::new(out.clone()),
+        out_terminal: Terminal::FILE,
+        err: Box::new(err),
+        err_terminal: Terminal::FILE,
+    };
+    let github = Github { annotate: true, step_summary: Some(path.clone()) };
+    let options = Options { github, ..Options::default() };
+    let run = sample::run();
+    Reporter::new(&options, Redactor::default(), streams).unwrap().finish(&run, ExitCode::FAILED).unwrap();
+    assert!(
+        out.text().starts_with("::error file=suites/nhrp/registration.yaml,line=41,col=9,title="),
+        "{}",
+        out.text()
+    );
+    assert_eq!(out.text().lines().last().unwrap(), run.summary_line());
+    let summary = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(summary, format!("before\n{}\n", markdown::render(&run)));
+}
+
 #[test]
 fn long_packet_lines_break_at_the_same_column() {
     let case = sample::run().cases.remove(1);
@@ -222,10 +421,15 @@ fn formats_are_read_or_explained() {
     assert_eq!(spec("junit=a=b.xml"), Ok(junit.clone()));
     assert_eq!(junit.to_string(), "junit=a=b.xml");
     for (text, expected) in [
-        ("jnuit", "there is no format `jnuit` (did you mean `junit`?); expected human, json, jsonl or junit"),
+        (
+            "jnuit",
+            "there is no format `jnuit` (did you mean `junit`?); expected human, json, jsonl, junit, tap or markdown",
+        ),
         ("JSON", "there is no format `JSON` (did you mean `json`?)"),
-        ("yaml", "there is no format `yaml`; expected"),
+        ("postscript", "there is no format `postscript`; expected"),
         ("", "there is no format ``; expected"),
+        ("html", "`html` is a folder of pages; write `html=DIR`"),
+        ("html=", "`html` is a folder of pages; write `html=DIR`"),
         ("json=", "`json=` names no file; write `json=FILE`, or `json` for the standard output"),
     ] {
         let error = spec(text).unwrap_err();
@@ -249,7 +453,8 @@ fn played(formats: &[&str], verbosity: Verbosity, redactor: Redactor, run: &RunR
         err: Box::new(err.clone()),
         err_terminal: Terminal::FILE,
     };
-    let options = Options { formats: formats.iter().map(|text| text.parse().unwrap()).collect(), verbosity };
+    let formats = formats.iter().map(|text| text.parse().unwrap()).collect();
+    let options = Options { formats, verbosity, ..Options::default() };
     let reporter = Reporter::new(&options, redactor, streams).unwrap();
     let start = Event::RunStart {
         schema: SCHEMA,
@@ -353,7 +558,7 @@ fn no_renderer_lets_a_secret_through() {
         case.visit_text(&mut |text| text.push_str(" s3cret 733363726574"), &mut |_| {});
     }
     let redactor = Redactor::new(vec!["s3cret".into()]);
-    for format in ["human", "json", "jsonl", "junit"] {
+    for format in ["human", "json", "jsonl", "junit", "tap", "markdown"] {
         let path = dir.path().join(format);
         let to_file = format!("{format}={}", path.display());
         for formats in [&[format][..], &[to_file.as_str()][..]] {

@@ -96,7 +96,7 @@ fn run(folder: &Path) -> Result<(), String> {
     let divergences = divergence::load_all(&job.root.join("suites/divergences")).map_err(wrong)?;
     let redactor = Redactor::new(suites.iter().flat_map(secrets_of).collect());
     let events = FormatSpec { format: Format::Jsonl, path: Some(folder.join(EVENTS)) };
-    let options = Options { formats: vec![events], verbosity: Verbosity::Quiet };
+    let options = Options { formats: vec![events], verbosity: Verbosity::Quiet, ..Options::default() };
     let reporter = Reporter::new(&options, redactor.clone(), silent()).map_err(|error| error.to_string())?;
     // As outside, where people read it: relative if it can be.
     let shown = |path: &Path| path.strip_prefix(&job.here).unwrap_or(path).to_owned();

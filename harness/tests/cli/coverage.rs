@@ -1,4 +1,4 @@
-//! `cargo lab coverage` and `cargo lab report`.
+//! `cargo lab coverage` and `cargo lab report divergences`.
 
 use super::{PASSES, lab, said, suite};
 
@@ -44,10 +44,10 @@ fn a_run_without_what_was_asked_for() {
     assert_eq!(run.code, 0, "{}", run.err);
     let (latest, pages) = (runs.join("latest"), folder.path().join("pages"));
     let (latest, pages) = (latest.to_str().unwrap(), pages.to_str().unwrap());
-    let nothing = said(lab(&["report", latest, "--out", pages, "--suites", suites]));
+    let nothing = said(lab(&["report", "divergences", latest, "--out", pages, "--suites", suites]));
     assert_eq!(nothing.code, 3, "{}", nothing.err);
     assert!(nothing.err.contains("has seen none of"), "{}", nothing.err);
-    let nowhere = said(lab(&["report", suites, "--out", pages]));
+    let nowhere = said(lab(&["report", "divergences", suites, "--out", pages]));
     assert_eq!(nowhere.code, 2);
     assert!(nowhere.err.contains("has no results.json"), "{}", nowhere.err);
     // The run has cases, but none that judges this requirement.

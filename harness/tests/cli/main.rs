@@ -4,6 +4,7 @@
 
 mod coverage;
 mod evidence;
+mod report;
 mod signals;
 mod suites;
 
@@ -19,7 +20,16 @@ fn checkout() -> PathBuf {
 }
 
 /// Nothing of the tester's own surroundings changes what is printed.
-const VARIABLES: [&str; 6] = ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "DOCKER_HOST", "RUST_BACKTRACE", "CI"];
+const VARIABLES: [&str; 8] = [
+    "NO_COLOR",
+    "CLICOLOR_FORCE",
+    "CLICOLOR",
+    "DOCKER_HOST",
+    "RUST_BACKTRACE",
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
+];
 
 fn plain() -> Process {
     let mut process = Process::new(env!("CARGO_BIN_EXE_dmvpn-lab"));
@@ -85,7 +95,16 @@ const INCONCLUSIVE: &str = "      - expect_none: { from: hub, msg: nhrp, for: 1s
 
 #[test]
 fn help_has_examples() {
-    for arguments in [&["--help"] as &[&str], &["run", "--help"], &["report", "--help"], &["coverage", "--help"]] {
+    for arguments in [
+        &["--help"] as &[&str],
+        &["run", "--help"],
+        &["report", "--help"],
+        &["report", "html", "--help"],
+        &["report", "merge", "--help"],
+        &["report", "diff", "--help"],
+        &["report", "divergences", "--help"],
+        &["coverage", "--help"],
+    ] {
         let said = said(lab(arguments));
         assert_eq!(said.code, 0);
         assert!(said.out.contains("Examples:\n  cargo lab "), "{}", said.out);

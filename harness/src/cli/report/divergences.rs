@@ -1,13 +1,13 @@
-//! `cargo lab report`: pages about recorded divergences, for those who maintain what diverges.
+//! `cargo lab report divergences`: pages about recorded divergences, for those who maintain what diverges.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Place, Trouble, root, suites};
-use crate::coverage::runs;
+use super::super::{Place, Trouble, root, suites};
 use crate::dossier::{self, Sources};
+use crate::evidence::read::stored_run;
 use crate::requirement::Catalogue;
 use crate::run::divergence;
 use crate::world::LabError;
@@ -15,9 +15,9 @@ use crate::world::LabError;
 /// Which run, and where to.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  cargo lab run nhrp --subject frr:10.3                a run that keeps its evidence
-  cargo lab report --out /tmp/pages                    a page for each divergence that it has seen
-  cargo lab report runs/2026-01-01T10-00-00Z --out /tmp/pages-of-that-day
+  cargo lab run nhrp --subject frr:10.3              a run that keeps its evidence
+  cargo lab report divergences --out /tmp/pages      a page for each divergence that it has seen
+  cargo lab report divergences runs/2026-01-01T10-00-00Z --out /tmp/pages-of-that-day
 
 Each recorded divergence (suites/divergences) that the run has seen becomes a folder and one page:
 requirement, versions, expected and actual with octets, packets, configuration, logs, capture, the case
@@ -28,7 +28,7 @@ Exit codes:
   0  pages are written                    2  wrong usage, or no such run
   3  the run has seen no divergence that is recorded, with evidence
   4  a file could not be read or written")]
-pub(super) struct ReportArgs {
+pub(super) struct DivergencesArgs {
     /// Folder of the run.
     #[arg(value_name = "RUN", default_value = "runs/latest")]
     run: PathBuf,
@@ -37,12 +37,12 @@ pub(super) struct ReportArgs {
     out: PathBuf,
 }
 
-pub(super) fn run(args: &ReportArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
+pub(super) fn run(args: &DivergencesArgs, place: Place<'_>) -> Result<ExitCode, Trouble> {
     let root = root(place.root)?;
     let suites = suites(&root, place.suites)?;
     let divergences = divergence::load_all(&root.join("suites/divergences")).map_err(Trouble::Usage)?;
     let catalogue = Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?;
-    let result = runs::read(&args.run).map_err(Trouble::Usage)?;
+    let result = stored_run(&args.run).map_err(Trouble::Usage)?;
     if std::fs::read_dir(&args.out).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Trouble::Usage(miette::miette!(
             help = "remove it, or choose another with --out",
@@ -50,8 +50,7 @@ pub(super) fn run(args: &ReportArgs, place: Place<'_>) -> Result<ExitCode, Troub
             args.out.display()
         )));
     }
-    let sources =
-        Sources { run: &result, folder: &args.run, suites: &suites, divergences: &divergences, catalogue: &catalogue };
+    let sources = Sources { run: &result, suites: &suites, divergences: &divergences, catalogue: &catalogue };
     let gathered = dossier::gather(&sources);
     for case in &gathered.bare {
         eprintln!("warning: there is no evidence of {case}: run it with `--keep always` or `--keep fail`");
