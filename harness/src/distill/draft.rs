@@ -112,7 +112,7 @@ fn replayed(text: &mut String, material: &Material, exchange: &Exchange, with_se
     let frames: Vec<_> =
         exchange.packets.iter().filter_map(|seen| Some((seen, material.frames.get(&seen.number)?))).collect();
     let first = frames.first().map_or(Duration::ZERO, |(_, frame)| frame.at);
-    // Others like it may have been before; what counts comes after a mark, if only by a microsecond.
+    // Others like it may come before and after: the first message is the one in the microsecond behind this instant.
     let begin = u64::try_from(first.as_nanos().saturating_sub(1) / 1000).unwrap_or(u64::MAX);
     let mut marked = begin > 0;
     if marked {
@@ -140,7 +140,9 @@ fn replayed(text: &mut String, material: &Material, exchange: &Exchange, with_se
         if std::mem::take(&mut marked) {
             text.push_str("          after: begin\n");
         }
-        writeln!(text, "          within: {}s\n          match:", gap.as_secs().saturating_add(1))?;
+        let within =
+            if id.is_none() && frame.at == first { "1us".to_owned() } else { format!("{}s", gap.as_secs() + 1) };
+        writeln!(text, "          within: {within}\n          match:")?;
         for line in fields::lines(&read, &mut id, if with_secrets { &[] } else { &material.secrets }) {
             writeln!(text, "            {line}")?;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dmvpn_lab::suite::{Suite, WorldKind};
+use dmvpn_lab::suite::{Case, Suite, WorldKind};
 use dmvpn_lab::verdict::Outcome;
 use dmvpn_lab::world::timeline::What;
 
@@ -11,14 +11,16 @@ use crate::lab::{SEED, run_all, run_case, suites};
 /// How much longer unoptimised code may take; this machine may have something else to do as well.
 const PATIENCE: u32 = if cfg!(debug_assertions) { 40 } else { 1 };
 
-/// The suites with the cases that can be simulated: some are for real routers alone.
+/// The suites with the cases that can be simulated: some are for real routers alone, and those that play a capture have a
+/// test of their own (`replay`).
 fn simulated() -> Vec<Suite> {
     let mut suites = suites("../suites");
     for suite in &mut suites {
-        let worlds: Vec<bool> =
-            suite.cases.iter().map(|case| suite.worlds_of(case).contains(&WorldKind::Sim)).collect();
-        let mut worlds = worlds.into_iter();
-        suite.cases.retain(|_| worlds.next().unwrap());
+        let wanted =
+            |case: &Case| suite.worlds_of(case).contains(&WorldKind::Sim) && suite.topology_of(case).capture.is_none();
+        let wanted: Vec<bool> = suite.cases.iter().map(wanted).collect();
+        let mut wanted = wanted.into_iter();
+        suite.cases.retain(|_| wanted.next().unwrap());
     }
     suites.retain(|suite| !suite.cases.is_empty());
     suites
