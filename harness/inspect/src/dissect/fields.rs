@@ -180,6 +180,10 @@ struct LayerEntry {
     first: u32,
 }
 
+/// How many different troubles of one packet are listed; the others are counted. Each is held against those before it, and
+/// a message of 64 KiB can have thousands.
+const MOST_TROUBLES: usize = 32;
+
 /// Everything that a dissection holds, in a few buffers that are used again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
@@ -187,6 +191,8 @@ pub(super) struct Store {
     entries: Vec<Entry>,
     layers: Vec<LayerEntry>,
     troubles: Vec<Piece>,
+    /// Troubles that are not listed.
+    unlisted: usize,
     buffers: Vec<(&'static str, Vec<u8>)>,
     /// How many of `buffers` are in use; the others only keep their room.
     used: usize,
@@ -199,6 +205,7 @@ impl Store {
         self.entries.clear();
         self.layers.clear();
         self.troubles.clear();
+        self.unlisted = 0;
         self.used = 0;
         self.add_buffer("frame", frame);
     }
@@ -262,9 +269,14 @@ impl Store {
     /// Notes what is wrong, once.
     pub(super) fn trouble(&mut self, words: fmt::Arguments<'_>) {
         let piece = self.write(words);
-        let said = |store: &Self, known: &Piece| store.at(*known) == store.at(piece);
-        if !self.troubles.iter().any(|known| said(self, known)) {
+        if self.troubles.iter().any(|known| self.at(*known) == self.at(piece)) {
+            return;
+        }
+        if self.troubles.len() < MOST_TROUBLES {
             self.troubles.push(piece);
+        } else {
+            self.unlisted += 1;
+            self.text.truncate(piece.0 as usize);
         }
     }
 
@@ -272,10 +284,15 @@ impl Store {
         self.troubles.iter().map(|piece| self.at(*piece))
     }
 
-    /// All troubles in one text.
+    /// All troubles in one text. None may follow.
     pub(super) fn joined_troubles(&mut self) -> Option<Piece> {
         if self.troubles.is_empty() {
             return None;
+        }
+        let unlisted = self.unlisted;
+        if unlisted > 0 {
+            let piece = self.write(format_args!("{unlisted} more that are not listed"));
+            self.troubles.push(piece);
         }
         let start = self.text.len();
         for index in 0..self.troubles.len() {

@@ -5,6 +5,7 @@
 mod targets;
 
 mod seeds;
+mod worst;
 
 use std::fs;
 use std::panic::catch_unwind;
