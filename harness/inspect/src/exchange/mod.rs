@@ -233,6 +233,18 @@ enum Key {
     Ike1(u64, u8, u32),
 }
 
+/// GRE key, type, request id and source protocol address: what an Error Indication quotes of a request unchanged.
+type Quoted = (Option<u32>, u8, u32, Option<IpAddr>);
+
+impl Key {
+    fn quoted(&self) -> Option<Quoted> {
+        match *self {
+            Key::Nhrp(gre, kind, id, source, _) => Some((gre, kind, id, source)),
+            Key::Ike2(..) | Key::Ike1(..) => None,
+        }
+    }
+}
+
 /// Follows a capture packet by packet.
 #[derive(Debug)]
 pub struct Tracker {
@@ -245,6 +257,8 @@ pub struct Tracker {
     open: VecDeque<(Key, Exchange)>,
     /// Where in `open` the exchange of a key is, counted from the first that ever was.
     index: HashMap<Key, u64, RandomState>,
+    /// The same by what is quoted of a request; the latest, where several have that.
+    quoted: HashMap<Quoted, u64, RandomState>,
     /// How many have left `open`.
     gone: u64,
     finished: Vec<Exchange>,
@@ -262,6 +276,7 @@ impl Tracker {
             pairs: Table::new(limits.flows),
             open: VecDeque::new(),
             index: HashMap::default(),
+            quoted: HashMap::default(),
             gone: 0,
             finished: Vec::new(),
         }
@@ -314,6 +329,9 @@ impl Tracker {
         if self.index.get(&key) == Some(&self.gone) {
             self.index.remove(&key);
         }
+        if let Some(quoted) = key.quoted().filter(|quoted| self.quoted.get(quoted) == Some(&self.gone)) {
+            self.quoted.remove(&quoted);
+        }
         self.gone += 1;
         self.finished.push(exchange);
         true
@@ -321,7 +339,17 @@ impl Tracker {
 
     /// The exchange that messages with that key belong to, if it is open.
     fn exchange(&mut self, key: &Key) -> Option<&mut Exchange> {
-        let at = usize::try_from(self.index.get(key)?.checked_sub(self.gone)?).ok()?;
+        self.nth(*self.index.get(key)?)
+    }
+
+    /// The latest open exchange of which that is quoted.
+    fn quoted(&mut self, quoted: &Quoted) -> Option<&mut Exchange> {
+        self.nth(*self.quoted.get(quoted)?)
+    }
+
+    /// The exchange of that place, counted from the first that ever was, if it is open.
+    fn nth(&mut self, place: u64) -> Option<&mut Exchange> {
+        let at = usize::try_from(place.checked_sub(self.gone)?).ok()?;
         self.open.get_mut(at).map(|(_, exchange)| exchange)
     }
 
@@ -338,7 +366,11 @@ impl Tracker {
             self.retire();
         }
         self.totals.exchanges += 1;
-        self.index.insert(key, self.gone + self.open.len() as u64);
+        let place = self.gone + self.open.len() as u64;
+        self.index.insert(key, place);
+        if let Some(quoted) = key.quoted() {
+            self.quoted.insert(quoted, place);
+        }
         let number = self.totals.exchanges;
         self.open.push_back((key, Exchange { number, ..exchange }));
     }

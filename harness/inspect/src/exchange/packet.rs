@@ -288,10 +288,7 @@ impl Tracker {
             station.errors += 1;
         }
         // The source NBMA address is that of whoever complains, so the request is found by the rest.
-        let about = nhrp.quoted.and_then(|(kind, id, source)| {
-            let quoted = |key: &Key| matches!(key, Key::Nhrp(gre, k, i, s, _) if (*gre, *k, *i, *s) == (moment.key, kind, id, source));
-            self.open.iter_mut().rev().find(|(key, _)| quoted(key)).map(|(_, exchange)| exchange)
-        });
+        let about = nhrp.quoted.and_then(|(kind, id, source)| self.quoted(&(moment.key, kind, id, source)));
         if let Some(exchange) = about {
             exchange.error = nhrp.code;
             add(exchange, moment.seen(Part::Error));

@@ -103,3 +103,33 @@ fn what_is_open_is_bounded_and_counted() {
     assert_eq!((tracker.totals().exchanges, tracker.totals().given_up), (200, 190));
     assert_eq!(tracker.take_finished().len(), 190);
 }
+
+/// An Error Indication from the server, which quotes this request.
+fn error_about(request: &[u8], code: u16) -> Vec<u8> {
+    let message = &request[28..];
+    let mut packet = reply(0, 0)[..28].to_vec();
+    packet.extend(&message[..20]);
+    packet.extend([4, 4, 0, 0]);
+    packet.extend(code.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(hex("c0000201 0a000001 0a00000b"));
+    packet.extend(message);
+    packet[28 + 17] = 7;
+    let size = u16::try_from(packet.len()).unwrap();
+    packet[2..4].copy_from_slice(&size.to_be_bytes());
+    packet[28 + 10..28 + 12].copy_from_slice(&(size - 28).to_be_bytes());
+    packet
+}
+
+#[test]
+fn an_error_is_about_the_latest_request_that_it_quotes() {
+    let packets: Vec<_> = (1..=9).map(|id| (1000, request(id))).collect();
+    let again = [(1100, reply(5, 0)), (1200, request(5)), (1300, error_about(&request(5), 6))];
+    let stranger = [(1400, error_about(&request(77), 6))];
+    let (tracker, exchanges) = follow(&[&packets[..], &again, &stranger].concat());
+    assert_eq!((exchanges.len(), tracker.totals().nhrp[7]), (11, 2));
+    let errors: Vec<_> = exchanges.iter().map(|exchange| exchange.error).collect();
+    assert_eq!(errors.iter().filter(|error| error.is_some()).count(), 1);
+    assert_eq!((exchanges[9].id, exchanges[9].error), (5, Some(6)));
+    assert_eq!((exchanges[10].kind, exchanges[10].code), (ExchangeKind::ErrorIndication, Some(6)));
+}
