@@ -72,7 +72,7 @@ impl Dissection {
         self.store.clear(octets);
         (self.nhrp, self.payload, self.network) = (None, None, None);
         self.summary.clear();
-        self.summary.push_str("empty packet");
+        self.summary.push_str(if octets.is_empty() { "empty packet" } else { "no IP packet" });
         read::Reader::new(self).frame(session, link, octets);
     }
 

@@ -285,8 +285,12 @@ impl<'d> Reader<'d> {
     /// How much is left of the name of an inner packet's tunnel on the line for ladders.
     fn carried_ip(&mut self, at: Place<'_>) {
         let key = self.out.uint("gre.key");
-        let encrypted = self.out.payload.is_none();
-        self.headline(format_args!("{}", if encrypted { "IP in ESP " } else { "IP in GRE " }));
+        let carrier = match self.out.payload {
+            Some(_) => "GRE",
+            None if self.out.is_esp() => "ESP",
+            None => "IP",
+        };
+        self.headline(format_args!("IP in {carrier} "));
         self.inner(at.octets, 0, true);
         if let Some(key) = key {
             self.more(format_args!(", key {key}"));

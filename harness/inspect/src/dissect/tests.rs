@@ -74,3 +74,15 @@ proptest::proptest! {
         let _ = Dissection::of_ip(&packet);
     }
 }
+
+#[test]
+fn what_a_packet_is_not_is_not_said() {
+    let inner = frr_reply();
+    let mut packet = [&inner[..20], &inner].concat();
+    packet[3] += 20;
+    packet[9] = 4;
+    packet[29] = 59;
+    assert!(Dissection::of_ip(&packet).summary().starts_with("IP in IP 172.17.0.1 -> 172.17.0.2"));
+    assert_eq!(Dissection::of_ip(&[]).summary(), "empty packet");
+    assert_eq!(Dissection::of_frame(LinkType::LINUX_SLL, &[0; 20]).summary(), "no IP packet");
+}
