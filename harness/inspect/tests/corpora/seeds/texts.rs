@@ -81,9 +81,9 @@ pub(super) fn texts(seeds: &mut Seeds) {
         ("words", "malformed ~ \"checksum\""),
         ("octets", "ext.auth.value ~ 77:6f:72:64 || hdr.snap == 0000000000"),
         ("signs", "!(gre&&nhrp)||flags.U==1"),
-        ("parentheses-hundred", "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((nhrp"),
+        ("parentheses-seventy", "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((nhrp"),
         (
-            "not-hundred",
+            "not-twenty-five-times",
             "not not not not not not not not not not not not not not not not not not not not not not not not nhrp",
         ),
         ("quote-never-closed", "malformed ~ \"a"),
