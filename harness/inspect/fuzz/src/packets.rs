@@ -1,5 +1,7 @@
 //! From octets to field trees: single frames, and whole capture files.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::Cursor;
 
 use dmvpn_inspect::capture::{CapturedPacket, LinkType, read_from};
@@ -48,15 +50,15 @@ pub fn frame(input: &[u8]) {
         octets: octets.to_vec(),
         ..CapturedPacket::default()
     };
-    let mut alone = Reading::new(Keys::default());
-    let fresh = alone.packet(&packet);
-    let mut opened = Reading::new(keys());
-    opened.packet(&packet);
+    Reading::new(keys()).packet(&packet);
+    let mut reading = Reading::new(Keys::default());
+    reading.packet(&packet);
+    let fresh = std::mem::take(&mut reading.line);
     // Nothing of an earlier packet may be left in the next one: a dissection that held something reads the same.
-    alone.session = Session::default();
-    alone.look = Session::default();
-    alone.read.read(&mut Session::default(), LinkType::ETHERNET, &[octets, octets].concat());
-    assert_eq!(alone.packet(&packet), fresh, "a dissection used again reads something else");
+    reading.read.read(&mut Session::default(), LinkType::ETHERNET, &[octets, octets].concat());
+    reading.read.read(&mut Session::default(), link, octets);
+    json::packet(&mut reading.line, &packet, &reading.read);
+    assert!(reading.line == fresh, "a dissection used again reads something else");
 }
 
 /// A capture file in any format: every packet that is read, read further. Keys come from the file itself, and fragments
@@ -123,8 +125,8 @@ impl Reading {
         }
     }
 
-    /// Reads a packet in every way there is. Gives its line of JSON.
-    fn packet(&mut self, packet: &CapturedPacket) -> String {
+    /// Reads a packet in every way there is.
+    fn packet(&mut self, packet: &CapturedPacket) {
         self.read.read(&mut self.session, packet.linktype, &packet.octets);
         let glance = Glance::of(&mut self.look, packet.linktype, &packet.octets);
         assert!(!self.read.summary().is_empty());
@@ -139,10 +141,8 @@ impl Reading {
         }
         self.line.clear();
         json::packet(&mut self.line, packet, &self.read);
-        let line = String::from_utf8(self.line.clone()).expect("JSON is UTF-8");
-        let value: serde_json::Value = serde_json::from_str(&line).expect("a line is JSON");
-        assert_eq!(value["layers"].as_array().map(Vec::len), Some(self.read.layers().len()));
-        line
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.line).expect("a line is JSON");
+        assert!(self.line.ends_with(b"}\n") && self.line.iter().filter(|octet| **octet == b'\n').count() == 1);
     }
 
     fn finish(&mut self) {
@@ -161,6 +161,11 @@ fn exchange_holds(exchange: &dmvpn_inspect::exchange::Exchange) {
     serde_json::to_string(exchange).expect("an exchange is JSON");
 }
 
+thread_local! {
+    /// Paths without indices that were looked up: the catalogue is long, and asking it is most of what a run would cost.
+    static CATALOGUED: RefCell<HashSet<String>> = RefCell::default();
+}
+
 /// Every range lies in its buffer, every path is of the catalogue.
 fn places(read: &Dissection) {
     for (index, layer) in read.layers().enumerate() {
@@ -175,7 +180,11 @@ fn places(read: &Dissection) {
         let path = field.path();
         assert!(field.range.start <= field.range.end, "{path} at {:?}", field.range);
         assert!(field.range.end <= buffer, "{path} at {:?} of {buffer}", field.range);
-        assert!(catalogue::lookup(&path).is_ok(), "{path} is not in the catalogue");
+        let known = CATALOGUED.with_borrow_mut(|known| {
+            let stem: String = field.stem.chars().filter(|c| !c.is_ascii_digit()).collect();
+            !known.insert(stem + field.name) || catalogue::lookup(&path).is_ok()
+        });
+        assert!(known, "{path} is not in the catalogue");
         let _ = field.value.to_string();
     }
     assert_eq!(read.troubles().len() > 0, read.field("malformed").is_some());
