@@ -16,6 +16,7 @@ pub mod progress;
 pub mod prune;
 pub mod report;
 pub mod requirement;
+pub mod rules;
 pub mod run;
 #[cfg(test)]
 mod shared_writer;

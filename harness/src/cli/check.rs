@@ -9,7 +9,7 @@ use super::{Place, Trouble, root, suites};
 use crate::requirement::Catalogue;
 use crate::run::{cast, divergence};
 use crate::suite::{Diagnostic, Shelf, Step, Suite, flatten};
-use crate::{report, subject, suite};
+use crate::{report, rules, subject, suite};
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -33,6 +33,7 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
     if !mistakes.is_empty() {
         return Err(super::mistakes(mistakes));
     }
+    let rules = rules::load(&root.join("suites/rules"), &catalogue).map_err(super::mistakes)?;
     let missing = catalogue.missing_tests(&root);
     for problem in &missing {
         eprintln!("error: {problem}");
@@ -51,13 +52,14 @@ pub(super) fn run(args: &CheckArgs, place: Place<'_>) -> Result<ExitCode, Troubl
         eprintln!("error: {}: there is no implementation `{}`", entry.file.display(), entry.implementation);
     }
     say!(
-        "{} suites, {} cases, {} exec steps, {} implementations, {} divergences, {} requirements",
+        "{} suites, {} cases, {} exec steps, {} implementations, {} divergences, {} requirements, {} rules",
         suites.len(),
         ids.len(),
         execs(&suites),
         implementations.len(),
         divergences.len(),
-        catalogue.all().len()
+        catalogue.all().len(),
+        rules.rules.len()
     );
     Ok(if stale.is_empty() && unknown.is_empty() && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
@@ -105,9 +107,17 @@ fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble>
         )),
         None => None,
     };
-    let (mut cases, mut mistakes) = (0, 0);
+    let (mut cases, mut judged, mut mistakes) = (0, 0, 0);
     for path in paths {
-        let diagnostics = match suite::load_tree(path) {
+        let catalogue = known.as_ref().map(|(_, catalogue)| catalogue).filter(|_| is_about_rules(path));
+        let loaded = match catalogue {
+            Some(catalogue) => rules::load(path, catalogue).map(|rules| {
+                judged += rules.rules.len();
+                Vec::new()
+            }),
+            None => suite::load_tree(path),
+        };
+        let diagnostics = match loaded {
             Ok(suites) => {
                 cases += suites.iter().map(|suite| suite.cases.len()).sum::<usize>();
                 let mistakes = known.as_ref().map(|(implementations, catalogue)| {
@@ -122,8 +132,15 @@ fn check_paths(paths: &[PathBuf], place: Place<'_>) -> Result<ExitCode, Trouble>
             eprintln!("{:?}", miette::Report::new(diagnostic));
         }
     }
-    say!("{cases} cases, {mistakes} mistakes");
+    say!("{cases} cases, {judged} rules, {mistakes} mistakes");
     Ok(ExitCode::from(if mistakes == 0 { 0 } else { 2 }))
+}
+
+/// Whether a path is the folder of rules, or in it.
+fn is_about_rules(path: &Path) -> bool {
+    let last = path.components().rev().take(2).map(|part| part.as_os_str());
+    let mut last = last.map(|part| part == "rules");
+    last.next() == Some(true) || path.is_file() && last.next() == Some(true)
 }
 
 /// Which schema.
@@ -140,6 +157,8 @@ enum SchemaOf {
     /// Suites, for editors.
     #[default]
     Suite,
+    /// Files of rules, for editors.
+    Rules,
     /// `results.json` and `--format json`.
     Results,
     /// Lines of `--format jsonl`.
@@ -149,6 +168,7 @@ enum SchemaOf {
 pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode, Trouble> {
     let schema = match args.of {
         SchemaOf::Suite => suite::schema(),
+        SchemaOf::Rules => suite::rules_schema(),
         SchemaOf::Results => report::json::result_schema(),
         SchemaOf::Events => report::json::event_schema(),
     };

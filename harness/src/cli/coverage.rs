@@ -16,6 +16,7 @@ use crate::coverage::runs::{self, Found};
 use crate::coverage::{Facts, Matrix, State, snapshot};
 use crate::evidence::read::stored_run;
 use crate::requirement::Catalogue;
+use crate::rules::{self, Rules};
 use crate::run::divergence;
 use crate::subject;
 
@@ -77,6 +78,7 @@ pub(super) fn run(args: &CoverageArgs, place: Place<'_>) -> Result<ExitCode, Tro
     if !mistakes.is_empty() {
         return Err(super::mistakes(mistakes));
     }
+    let rules = rules::load(&root.join("suites/rules"), &catalogue).map_err(super::mistakes)?;
     let facts =
         Facts { catalogue: &catalogue, suites: &suites, implementations: &implementations, divergences: &divergences };
     let matrix = Matrix::of(&facts);
@@ -110,10 +112,10 @@ pub(super) fn run(args: &CoverageArgs, place: Place<'_>) -> Result<ExitCode, Tro
         problems.extend(runs::hold(&mut matrix, &found));
     }
     match args.format {
-        CoverageFormat::Json => say!("{:#}", as_json(&matrix, &problems)),
+        CoverageFormat::Json => say!("{:#}", as_json(&matrix, &rules, &problems)),
         // Whoever checks wants to know what is wrong, not all that is right.
-        CoverageFormat::Human if args.check => say!("{}", counts(&matrix)),
-        CoverageFormat::Human => say!("{}\n\n{}", table(&matrix), counts(&matrix)),
+        CoverageFormat::Human if args.check => say!("{}\n{}", counts(&matrix), passive(&matrix, &rules)),
+        CoverageFormat::Human => say!("{}\n\n{}\n{}", table(&matrix), counts(&matrix), passive(&matrix, &rules)),
     }
     for problem in &problems {
         eprintln!("error: {problem}");
@@ -198,9 +200,25 @@ fn counts(matrix: &Matrix<'_>) -> String {
     )
 }
 
-fn as_json(matrix: &Matrix<'_>, problems: &[String]) -> serde_json::Value {
+/// How many requirements rules judge in every capture.
+fn passive(matrix: &Matrix<'_>, rules: &Rules) -> String {
+    let cited = rules.cited();
+    let (mut judged, mut alone) = (0, 0);
+    for row in matrix.rows.iter().filter(|row| cited.contains(row.requirement.id.as_str())) {
+        judged += 1;
+        alone += usize::from(row.is_untested());
+    }
+    format!(
+        "{judged} of {} requirements are judged by a rule about what passes (suites/rules), {alone} of them by no case",
+        matrix.rows.len()
+    )
+}
+
+fn as_json(matrix: &Matrix<'_>, rules: &Rules, problems: &[String]) -> serde_json::Value {
     let rows = matrix.rows.iter().map(|row| {
         let requirement = row.requirement;
+        let judged_by =
+            rules.rules.iter().filter(|(rule, _)| rule.cites.iter().any(|cite| cite.value == requirement.id));
         json!({
             "id": requirement.id,
             "source": requirement.source,
@@ -209,6 +227,7 @@ fn as_json(matrix: &Matrix<'_>, problems: &[String]) -> serde_json::Value {
             "testable_against": requirement.testable_against,
             "summary": requirement.summary,
             "cases": row.cases,
+            "rules": judged_by.map(|(rule, _)| rule.id.value.as_str()).collect::<Vec<_>>(),
             "cells": row.cells,
             "untested": row.is_untested().then_some(&requirement.untested),
         })

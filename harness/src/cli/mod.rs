@@ -11,6 +11,7 @@ mod distill;
 mod explain;
 mod images;
 mod infra;
+mod judge;
 mod list;
 mod mutate;
 mod real;
@@ -88,6 +89,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check suites, implementations and divergences without running anything.
     Check(check::CheckArgs),
+    /// Hold captures against the rules about what passes, without touching anything.
+    Judge(judge::JudgeArgs),
     /// Say which requirement is judged against which implementation, and by which cases.
     Coverage(coverage::CoverageArgs),
     /// Draft a case from an exchange that a capture holds.
@@ -143,6 +146,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Check(args) => check::run(args, place),
         Command::Distill(args) => distill::run(args, place),
         Command::Report(args) => report::run(args, place, cli.color),
+        Command::Judge(args) => judge::run(args, place, cli.color),
         Command::Coverage(args) => coverage::run(args, place),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),

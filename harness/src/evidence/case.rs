@@ -1,6 +1,7 @@
 //! The directory of a case.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, Permissions},
     io::BufWriter,
     os::unix::fs::PermissionsExt,
@@ -15,6 +16,9 @@ use crate::{
 };
 
 use super::{FileError, Redactor, place, run::pretty};
+
+/// The file that says who plays which node.
+pub const CAST: &str = "cast.json";
 
 /// The evidence of one case in one variant.
 #[derive(Clone, Debug)]
@@ -37,6 +41,12 @@ impl CaseDir {
     pub fn write_verdict(&self, case: &CaseResult) -> Result<(), FileError> {
         let path = self.path.join("verdict.json");
         place::replace(&path, &pretty(&self.redactor.case(case), &path)?)
+    }
+
+    /// Writes `cast.json`: who plays which node, so that others know whose packets are whose.
+    pub fn write_cast(&self, cast: &BTreeMap<String, String>) -> Result<(), FileError> {
+        let path = self.path.join(CAST);
+        place::replace(&path, &self.redactor.text(&pretty(cast, &path)?))
     }
 
     /// Adds entries to `timeline.jsonl`, each one JSON document on one line.

@@ -5,7 +5,7 @@
 //! runs/2026-01-01T10-00-00Z/
 //!   run.json  results.json  summary.txt
 //!   nhrp/registration/first/default/
-//!     verdict.json  timeline.jsonl  wan.pcapng
+//!     verdict.json  cast.json  timeline.jsonl  wan.pcapng
 //!     config/hub/frr.conf  state/03-hub-nhrp.cache.json  logs/hub.log
 //!     repro/registration.yaml  repro/run.sh
 //! ```
@@ -29,7 +29,7 @@ pub mod read;
 mod redact;
 mod run;
 
-pub use case::{CaseCapture, CaseDir};
+pub use case::{CAST, CaseCapture, CaseDir};
 pub use error::FileError;
 pub use redact::Redactor;
 pub use run::Run;

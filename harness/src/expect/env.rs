@@ -79,6 +79,8 @@ impl Env {
             // Fields of packets count whole seconds.
             Value::Duration(expr) => FieldValue::Uint(self.duration(expr).as_secs()),
             Value::Var(name) => return self.variable(name),
+            // Other fields are put in where the packet is at hand, before values are asked for.
+            Value::Field(_) => return None,
         })
     }
 

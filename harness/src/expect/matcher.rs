@@ -1,5 +1,6 @@
 //! One group of field matchers against one packet, one CIE or one line of a view.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::env::Env;
@@ -65,6 +66,7 @@ pub fn check_row(
         fits &= match &wanted.matcher {
             Matcher::Contains(groups) => contains(fields, &path, groups, env, rows, bindings),
             Matcher::Exactly(groups) => exactly(fields, &path, groups, env, rows, bindings),
+            Matcher::Every(group) => every(fields, &path, group, env, rows, bindings),
             matcher => single(fields, &path, matcher, env, rows, bindings),
         };
     }
@@ -80,18 +82,60 @@ fn single(
     bindings: &mut Bindings,
 ) -> bool {
     let actual = fields.value(path);
-    let fits = holds_in(fields, path, matcher, env);
+    let settled = settle(fields, matcher);
+    let fits = settled.as_ref().is_some_and(|matcher| holds_in(fields, path, matcher, env));
     if fits && let (Matcher::Bind(name), Some(value)) = (matcher, &actual) {
         bindings.push((name.clone(), value.clone()));
     }
     rows.push(FieldRow {
         field: path.to_owned(),
-        expected: wanted_text(path, matcher, env),
+        expected: match settled {
+            Some(settled) => wanted_text(path, &settled, env) + &origin(matcher),
+            None => format!("{matcher}, which is not there"),
+        },
         actual: actual.map_or_else(|| "absent".to_owned(), |value| shown(path, &value)),
         offset: fields.offset(path),
         differs: !fits,
     });
     fits
+}
+
+/// A matcher with what other fields hold put in their place; `None` where such a field is not there.
+fn settle<'m>(fields: &dyn Fields, matcher: &'m Matcher) -> Option<Cow<'m, Matcher>> {
+    let literal = |value: &Value| match value {
+        Value::Field(other) => Some(match fields.value(&other.path)? {
+            FieldValue::Uint(number) => Value::Int(number.checked_add_signed(other.plus)?),
+            FieldValue::Addr(address) => Value::Addr(address),
+            FieldValue::Bytes(octets) => Value::Hex(octets),
+            FieldValue::Text(text) => Value::Text(text),
+        }),
+        value => Some(value.clone()),
+    };
+    let settled = match matcher {
+        Matcher::Literal(value) => Matcher::Literal(literal(value)?),
+        Matcher::Ge(value) => Matcher::Ge(literal(value)?),
+        Matcher::Gt(value) => Matcher::Gt(literal(value)?),
+        Matcher::Le(value) => Matcher::Le(literal(value)?),
+        Matcher::Lt(value) => Matcher::Lt(literal(value)?),
+        Matcher::Between(low, high) => Matcher::Between(literal(low)?, literal(high)?),
+        Matcher::OneOf(values) => Matcher::OneOf(values.iter().map(literal).collect::<Option<_>>()?),
+        Matcher::Not(inner) => Matcher::Not(Box::new(settle(fields, inner)?.into_owned())),
+        matcher => return Some(Cow::Borrowed(matcher)),
+    };
+    Some(Cow::Owned(settled))
+}
+
+/// Which other field a wanted value comes from, for people.
+fn origin(matcher: &Matcher) -> String {
+    match matcher {
+        Matcher::Literal(Value::Field(other))
+        | Matcher::Ge(Value::Field(other))
+        | Matcher::Gt(Value::Field(other))
+        | Matcher::Le(Value::Field(other))
+        | Matcher::Lt(Value::Field(other)) => format!(" ({other})"),
+        Matcher::Not(inner) => origin(inner),
+        _ => String::new(),
+    }
 }
 
 /// Whether a field is as wanted, where the whole packet is at hand: lists and lengths are judged as well, also under a
@@ -108,6 +152,7 @@ fn holds_in(fields: &dyn Fields, path: &str, matcher: &Matcher, env: &Env) -> bo
         },
         Matcher::Contains(groups) => contains(fields, path, groups, env, &mut Vec::new(), &mut Bindings::new()),
         Matcher::Exactly(groups) => exactly(fields, path, groups, env, &mut Vec::new(), &mut Bindings::new()),
+        Matcher::Every(group) => every(fields, path, group, env, &mut Vec::new(), &mut Bindings::new()),
         matcher => holds(matcher, actual.as_ref(), env),
     }
 }
@@ -133,6 +178,19 @@ fn exactly(
         fits &= check_row(fields, &format!("{path}[{index}]."), group, env, rows, bindings);
     }
     fits
+}
+
+fn every(
+    fields: &dyn Fields,
+    path: &str,
+    group: &[FieldMatch],
+    env: &Env,
+    rows: &mut Vec<FieldRow>,
+    bindings: &mut Bindings,
+) -> bool {
+    let len = fields.list_len(path).unwrap_or(0);
+    (0..len)
+        .fold(true, |fits, index| fits & check_row(fields, &format!("{path}[{index}]."), group, env, rows, bindings))
 }
 
 /// Each group takes the first element that nobody took and that fits. Groups of a suite are few and differ in a key, so
@@ -200,7 +258,7 @@ pub fn holds(matcher: &Matcher, actual: Option<&FieldValue>, env: &Env) -> bool 
         Matcher::Mask { mask, is } => matches!(actual, Some(FieldValue::Uint(actual)) if actual & mask == *is),
         Matcher::Text(text) => matches!(actual, Some(FieldValue::Text(actual)) if actual.contains(text.as_str())),
         // Lists and lengths are judged where the whole packet is at hand, in `holds_in`.
-        Matcher::Len(_) | Matcher::Contains(_) | Matcher::Exactly(_) => false,
+        Matcher::Len(_) | Matcher::Contains(_) | Matcher::Exactly(_) | Matcher::Every(_) => false,
     }
 }
 

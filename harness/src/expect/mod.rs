@@ -6,4 +6,4 @@ pub mod pattern;
 
 pub use env::{Bound, Env};
 pub use matcher::{Fields, check_row};
-pub use pattern::{Judged, judge, nearest};
+pub use pattern::{Judged, is_message, judge, message_name, nearest};

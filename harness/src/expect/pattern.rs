@@ -6,6 +6,7 @@ use dmvpn_core::time::Instant;
 
 use super::env::Env;
 use super::matcher::{Bindings, check_row};
+use crate::dissect::Dissection;
 use crate::suite::{Msg, PacketPattern, Place};
 use crate::verdict::{Comparison, FieldRow};
 use crate::world::timeline::{Packet, Timeline};
@@ -77,34 +78,30 @@ fn judge_one(packet: &Packet, pattern: &PacketPattern, env: &Env) -> Judged {
     }
     let read = packet.dissection();
     if let Some(msg) = pattern.msg {
-        let fits = match msg {
-            Msg::Ip => read.is_inner_ip(),
-            Msg::Gre => read.is_gre(),
-            Msg::Esp => read.is_esp(),
-            Msg::Ike => read.is_ike(),
-            Msg::Nhrp => read.nhrp_range().is_some(),
-            msg => read.nhrp_type().is_some() && read.nhrp_type() == msg.nhrp_type(),
-        };
-        criterion("msg", msg.name(), &message_name(packet), fits);
+        criterion("msg", msg.name(), message_name(read), is_message(read, msg));
     }
     let mut bindings = Bindings::new();
     let fields_fit = check_row(read, "", &pattern.matches, env, &mut rows, &mut bindings);
     Judged { fits: is_the_message && fields_fit, bindings, rows, is_the_message }
 }
 
-/// The name that suites give this packet.
-pub fn message_name(packet: &Packet) -> String {
-    let read = packet.dissection();
-    let named = read.nhrp_type().and_then(|kind| Msg::ALL.into_iter().find(|msg| msg.nhrp_type() == Some(kind)));
-    match named {
-        Some(msg) => msg.name().to_owned(),
-        None if read.nhrp_range().is_some() => "nhrp".to_owned(),
-        None if read.is_inner_ip() => "ip".to_owned(),
-        None if read.is_gre() => "gre".to_owned(),
-        None if read.is_esp() => "esp".to_owned(),
-        None if read.is_ike() => "ike".to_owned(),
-        None => "other".to_owned(),
+/// Whether a packet is that message.
+pub fn is_message(read: &Dissection, msg: Msg) -> bool {
+    match msg {
+        Msg::Ip => read.is_inner_ip(),
+        Msg::Gre => read.is_gre(),
+        Msg::Esp => read.is_esp(),
+        Msg::Ike => read.is_ike(),
+        Msg::Nhrp => read.nhrp_octets().is_some(),
+        msg => read.nhrp_type().is_some() && read.nhrp_type() == msg.nhrp_type(),
     }
+}
+
+/// The name that suites give this packet.
+pub fn message_name(read: &Dissection) -> &'static str {
+    let named = read.nhrp_type().and_then(|kind| Msg::ALL.into_iter().find(|msg| msg.nhrp_type() == Some(kind)));
+    let order = [Msg::Nhrp, Msg::Ip, Msg::Gre, Msg::Esp, Msg::Ike];
+    named.or_else(|| order.into_iter().find(|msg| is_message(read, *msg))).map_or("other", Msg::name)
 }
 
 /// The packet from position `from` on that differs least from a pattern: the right message before any other, then the
@@ -127,6 +124,6 @@ pub fn nearest(
     if !judged.is_the_message && judged.rows.iter().any(|row| row.field == "msg" && row.differs) {
         return None;
     }
-    let comparison = Comparison::from_rows(&message_name(packet), judged.rows, Some(packet.octets.clone()));
+    let comparison = Comparison::from_rows(message_name(packet.dissection()), judged.rows, Some(packet.octets.clone()));
     Some((index, at, Arc::clone(packet), comparison))
 }

@@ -13,7 +13,7 @@ const EXPECTED: &str = "expected ";
 const ACTUAL: &str = "actual   ";
 
 /// The two lines, broken at the same columns where they are too long for `width`, with carets below.
-pub(super) fn packet_lines(comparison: &Comparison, width: usize, terminal: &Terminal) -> Vec<String> {
+pub(crate) fn packet_lines(comparison: &Comparison, width: usize, terminal: &Terminal) -> Vec<String> {
     let expected: Vec<char> = comparison.expected_line.chars().collect();
     let actual: Vec<char> = comparison.actual_line.chars().collect();
     let marks = marks(comparison, &expected, &actual);

@@ -26,6 +26,7 @@ mod reporter;
 pub mod tap;
 mod terminal;
 
+pub(crate) use compare::packet_lines;
 pub use format::{Format, FormatError, FormatSpec};
 pub use github::{Annotate, Github};
 pub use human::Verbosity;

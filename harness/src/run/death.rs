@@ -3,7 +3,7 @@
 //! In any other case a death is an error of the lab: nobody knows what caused it, and the rule under test was not judged.
 
 use super::plan::is_destructive;
-use crate::expect::pattern::message_name;
+use crate::expect::message_name;
 use crate::suite::{Binding, Case, Topology};
 use crate::verdict::{Comparison, Failure, FieldRow, Verdict};
 use crate::world::LabError;
@@ -38,7 +38,11 @@ pub(super) fn of_subject(case: &Case, topology: &Topology, timeline: &Timeline, 
     let failure = Failure {
         expected: vec![format!("{process} of {node} survives what comes to it")],
         actual: format!("{died}, {since:?} after the last packet to {node}: {}", packet.dissection().summary()),
-        comparison: Some(Comparison::from_rows(&message_name(packet), vec![row], Some(packet.octets.clone()))),
+        comparison: Some(Comparison::from_rows(
+            message_name(packet.dissection()),
+            vec![row],
+            Some(packet.octets.clone()),
+        )),
         nearby: timeline.around(index, 5, 5),
         ..Failure::default()
     };

@@ -10,7 +10,8 @@ use super::case::Leavings;
 use super::plan::Cell;
 use crate::capture::{InterfaceDecl, LinkType};
 use crate::evidence::{CaseCapture, CaseDir, FileError, Run};
-use crate::verdict::{CaseResult, Outcome};
+use crate::rules::SCRIPTED;
+use crate::verdict::{CaseResult, ImplRef, Outcome};
 use crate::world::link::Fate;
 use crate::world::timeline::{self, What};
 
@@ -81,6 +82,13 @@ impl Book {
         epoch_ns: u64,
     ) -> Result<Self, FileError> {
         let dir = run.case(&cell.id(), variant)?;
+        let nodes = cell.suite.topology_of(cell.case).nodes.keys();
+        let player = |node: &String| cell.cast.player(node).map(|player| ImplRef::new(player.name(), player.version()));
+        dir.write_cast(
+            &nodes
+                .map(|node| (node.clone(), player(node).map_or_else(|| SCRIPTED.to_owned(), |by| by.to_string())))
+                .collect(),
+        )?;
         let mut book = Self { dir, id: cell.id(), begin, epoch_ns, captures: BTreeMap::new(), states: 0 };
         for link in &cell.suite.topology_of(cell.case).links {
             book.capture(&link.name)?;

@@ -19,7 +19,7 @@ mod inner;
 pub mod inside;
 pub mod keep;
 pub mod nodes;
-mod octets;
+pub(crate) mod octets;
 pub mod plan;
 pub mod side_by_side;
 mod steps;

@@ -18,7 +18,7 @@ pub(super) fn set_field(packet: &mut [u8], path: &str, value: &suite::Value, env
 }
 
 /// Writes a value over the octets of the field of that path.
-pub(super) fn write_field(packet: &mut [u8], path: &str, value: &FieldValue) -> Result<(), LabError> {
+pub(crate) fn write_field(packet: &mut [u8], path: &str, value: &FieldValue) -> Result<(), LabError> {
     let read = Dissection::of_ip(packet);
     let field = read.field(path).filter(|field| !field.range.is_empty());
     let field = field.ok_or_else(|| suite(&format!("this packet has no field `{path}` to set")))?;

@@ -15,6 +15,7 @@ mod load;
 pub mod model;
 pub mod packet;
 pub mod partition;
+pub mod rule;
 mod schema;
 pub mod select;
 pub mod span;
@@ -28,7 +29,7 @@ mod vocabulary;
 pub use alone::alone;
 pub use diagnostic::Diagnostic;
 pub use duration::{DurationError, DurationExpr};
-pub use load::{load_file, load_str, load_tree};
+pub use load::{load_file, load_rules, load_str, load_tree};
 pub use model::{
     Case, Cite, ClockKind, Defaults, Keyword, Level, Param, Params, Steps, Suite, Tolerance, VerdictOnFail, WorldKind,
 };
@@ -36,7 +37,7 @@ pub use packet::{
     At, Count, ExpectEvery, ExpectNone, ExtensionContent, ExtensionSpec, Fix, GreChecksum, GreFields, GreKey, IpFields,
     Msg, Mutation, PacketExpectation, PacketPattern, Place, SendContent, SendStep,
 };
-pub use schema::schema;
+pub use schema::{rules_schema, schema};
 pub use select::{Filter, Pick, SelectError, Selection, select, select_by};
 pub use span::{SourceFile, Span, Spanned};
 pub use step::{
@@ -47,4 +48,4 @@ pub use topology::{
     Binding, CaptureDecl, Cidr, ClusterDecl, IpsecDecl, LinkDecl, LinkEnd, MapDecl, MulticastDecl, NhrpDecl, NhsDecl,
     NodeDecl, Percent, Profile, Role, RouteDecl, Shelf, Station, Topology, TunnelDecl, TunnelMode,
 };
-pub use value::{FieldMatch, FieldValue, Matcher, Row, Value};
+pub use value::{FieldMatch, FieldRef, FieldValue, Matcher, Row, Value};

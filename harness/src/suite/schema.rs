@@ -3,15 +3,24 @@
 use schemars::Schema;
 use serde_json::{Map, Value, json};
 
-use super::vocabulary::{Key, Kind, SHAPES, STEP, SUITE, Shape};
+use super::vocabulary::{Key, Kind, LOOK, MATCHER, RULE, RULES, SHAPES, STEP, SUITE, Shape};
 
 /// The schema of a suite file, draft 2020-12.
 pub fn schema() -> Schema {
-    let definitions: Map<String, Value> = SHAPES.iter().map(|shape| (shape.name.to_owned(), object(shape))).collect();
+    document("dmvpn-lab suite", &SUITE, SHAPES)
+}
+
+/// The schema of a file of rules.
+pub fn rules_schema() -> Schema {
+    document("dmvpn-lab rules", &RULES, &[&RULES, &RULE, &LOOK, &MATCHER])
+}
+
+fn document(title: &str, whole: &Shape, shapes: &[&Shape]) -> Schema {
+    let definitions: Map<String, Value> = shapes.iter().map(|shape| (shape.name.to_owned(), object(shape))).collect();
     let mut root = Map::new();
     root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
-    root.insert("title".to_owned(), json!("dmvpn-lab suite"));
-    root.insert("$ref".to_owned(), reference(&SUITE));
+    root.insert("title".to_owned(), json!(title));
+    root.insert("$ref".to_owned(), reference(whole));
     root.insert("$defs".to_owned(), Value::Object(definitions));
     Schema::from(root)
 }
@@ -63,6 +72,12 @@ fn kind(of: &Kind) -> Value {
         Kind::Value => json!({ "anyOf": [
             { "type": SCALAR },
             { "type": "object", "properties": { "hex": kind(&Kind::Hex) }, "required": ["hex"], "additionalProperties": false },
+            {
+                "type": "object",
+                "properties": { "same_as": kind(&Kind::Text), "plus": kind(&Kind::Int), "minus": kind(&Kind::Int) },
+                "required": ["same_as"],
+                "additionalProperties": false,
+            },
         ] }),
         Kind::Matcher => json!({ "anyOf": [
             { "type": SCALAR },

@@ -26,6 +26,28 @@ pub enum Value {
     Duration(DurationExpr),
     /// A value that `{ bind: name }` kept earlier.
     Var(String),
+    /// What another field of the same packet holds.
+    Field(FieldRef),
+}
+
+/// Another field, and a number that is added to what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldRef {
+    /// Its path. In rules about two packets it may begin with the word for the other packet.
+    pub path: String,
+    /// What is added to it.
+    pub plus: i64,
+}
+
+impl fmt::Display for FieldRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        match self.plus {
+            0 => Ok(()),
+            plus if plus > 0 => write!(f, " + {plus}"),
+            minus => write!(f, " - {}", minus.unsigned_abs()),
+        }
+    }
 }
 
 /// What a field must be. At the top level `$name` is [`Matcher::Var`] and never `Literal(Value::Var)`.
@@ -72,6 +94,8 @@ pub enum Matcher {
     Contains(Vec<Row>),
     /// As many elements as groups, in the same order.
     Exactly(Vec<Row>),
+    /// Every element of the list meets this group; a list that is empty or not there does.
+    Every(Row),
     /// Contains this text (`exec` only).
     Text(String),
 }
@@ -112,6 +136,7 @@ impl fmt::Display for Value {
             Value::Text(value) => value.fmt(f),
             Value::Duration(value) => value.fmt(f),
             Value::Var(name) => write!(f, "${name}"),
+            Value::Field(other) => other.fmt(f),
         }
     }
 }
@@ -156,6 +181,10 @@ impl fmt::Display for Matcher {
             Matcher::Exactly(rows) => {
                 f.write_str("is exactly ")?;
                 write_rows(f, rows)
+            }
+            Matcher::Every(row) => {
+                f.write_str("has only elements where ")?;
+                write_list(f, row, ", ")
             }
             Matcher::Text(text) => write!(f, "contains {text:?}"),
         }

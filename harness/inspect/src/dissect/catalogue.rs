@@ -192,6 +192,7 @@ const PLAIN: &[Entry] = &[
     entry("traffic.packet", Bytes, "first octets of the packet that was hair-pinned (type 8)"),
     entry("cie", List, "the CIE list of the mandatory part"),
     entry("cie.count", U8, "number of CIEs in the mandatory part"),
+    entry("ext", List, "the extensions, End not counted"),
     entry("ext.count", U8, "number of extensions, End not counted"),
     entry("ext.order", Text, "extension types in wire order, as in \"3,4,5,9,7,0\""),
     entry("ext.auth.form", U32, "first four octets of the authentication extension (1 = Cisco clear text)"),

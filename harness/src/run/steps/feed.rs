@@ -187,7 +187,7 @@ impl<'a> Feed<'a> {
         let reason = format!("not as in frame {}: {}", line.frame.number, told.join("; "));
         let expected = vec![format!("{} as in frame {}", line.read.summary(), line.frame.number)];
         let actual = said.summary().to_owned();
-        let comparison = Comparison::from_rows(&message_name(&packet), rows, Some(packet.octets.clone()));
+        let comparison = Comparison::from_rows(message_name(packet.dissection()), rows, Some(packet.octets.clone()));
         Err(run.failed(&self.step.span, &self.step.value, reason, expected, actual, Some((index, comparison))))
     }
 
@@ -223,7 +223,8 @@ impl<'a> Feed<'a> {
         let when = at.saturating_since(run.world.fabric.timeline.begin);
         let actual = format!("{} from {} at {when:?}", packet.dissection().summary(), packet.from);
         let reason = format!("a message that the recorded router did not send: {actual}");
-        let comparison = Comparison::from_rows(&message_name(&packet), Vec::new(), Some(packet.octets.clone()));
+        let comparison =
+            Comparison::from_rows(message_name(packet.dissection()), Vec::new(), Some(packet.octets.clone()));
         let expected = vec!["nothing more: the recorded router was silent".to_owned()];
         Err(run.failed(&self.step.span, &self.step.value, reason, expected, actual, Some((index, comparison))))
     }

@@ -217,8 +217,8 @@ fn too_many(run: &CaseRun<'_>, step: &Spanned<Step>, expect: &PacketExpectation,
 
 /// A packet that fits, as evidence for something else about it.
 fn bare(taken: &Taken) -> Comparison {
-    let name = crate::expect::pattern::message_name(&taken.packet);
-    Comparison::from_rows(&name, Vec::new(), Some(taken.packet.octets.clone()))
+    let name = crate::expect::message_name(taken.packet.dissection());
+    Comparison::from_rows(name, Vec::new(), Some(taken.packet.octets.clone()))
 }
 
 fn expectation_text(expect: &PacketExpectation) -> Vec<String> {

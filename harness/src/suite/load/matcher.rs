@@ -6,9 +6,12 @@ use crate::suite::diagnostic::{Diagnostic, listed, suggest};
 use crate::suite::duration::{DurationExpr, is_name};
 use crate::suite::model::Param;
 use crate::suite::tree::{Entry, Kind, Node};
-use crate::suite::value::{FieldMatch, FieldValue, Matcher, Row, Value};
+use crate::suite::value::{FieldMatch, FieldRef, FieldValue, Matcher, Row, Value};
 use crate::suite::views::{ValueKind, View};
 use crate::suite::vocabulary;
+
+/// What two packets have together, in rules: seconds from the other one to this one, and the octets of the message.
+const OF_TWO: [(&str, FieldKind); 2] = [("elapsed", FieldKind::Uint { bits: 64 }), ("octets", FieldKind::Bytes)];
 
 /// The one field of octets that people write as a word.
 const SECRET: &str = "ext.auth.secret";
@@ -28,6 +31,13 @@ impl Fields<'_> {
     /// What the field holds.
     fn kind(self, reader: &mut Reader, entry: &Entry) -> Option<ValueKind> {
         let (name, span) = (&*entry.key.value, &entry.key.span);
+        let mut name = name;
+        if let (Fields::Packet, Some(other)) = (self, reader.scope.other) {
+            if let Some((_, kind)) = OF_TWO.iter().find(|(known, _)| *known == name) {
+                return Some(ValueKind::Field(*kind));
+            }
+            name = name.strip_prefix(other).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
+        }
         match self {
             Fields::Packet if name == SECRET => Some(ValueKind::Secret),
             Fields::Packet => match catalogue::lookup(name) {
@@ -153,7 +163,30 @@ impl Reader {
     fn field_value(&mut self, entry: &Entry, fields: Fields<'_>) -> Option<FieldValue> {
         let kind = fields.kind(self, entry)?;
         let value = self.value(&entry.value, kind)?;
+        if let Value::Field(_) = value {
+            self.mismatch(
+                &entry.value,
+                &expected(kind),
+                Some("a packet that is sent has no other fields yet".to_owned()),
+            );
+            return None;
+        }
         Some(FieldValue { path: entry.key.value.to_string(), value, span: entry.key.span.clone() })
+    }
+
+    /// Paths of fields.
+    pub(super) fn paths(&mut self, node: &Node) -> Option<Vec<String>> {
+        let items = self.one_or_many(node, "a list of fields")?;
+        let read: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let path = self.text(item)?;
+                let key = crate::suite::span::Spanned::new(path.as_str().into(), item.span.clone());
+                Fields::Packet.kind(self, &Entry { key, value: item.clone() })?;
+                Some(path)
+            })
+            .collect();
+        read.into_iter().collect()
     }
 
     /// A field named by `set: { field, value }`.
@@ -182,6 +215,9 @@ impl Reader {
 
     fn matcher_map(&mut self, node: &Node, kind: ValueKind, path: &str) -> Option<Matcher> {
         let map = self.map(node, &vocabulary::MATCHER)?;
+        if map.has("same_as") {
+            return self.other_field(&map, kind).map(Matcher::Literal);
+        }
         if map.has("mask") || map.has("is") {
             return self.mask(&map, node);
         }
@@ -200,7 +236,7 @@ impl Reader {
             "between" => match self.list(operand, "a list of two values")? {
                 [low, high] => {
                     let (low, high) = (self.ordered(low, kind)?, self.ordered(high, kind)?);
-                    if self.bound(&low) > self.bound(&high) {
+                    if self.bound(&low).zip(self.bound(&high)).is_some_and(|(low, high)| low > high) {
                         self.mismatch(operand, "the lower bound first", None);
                         return None;
                     }
@@ -230,6 +266,14 @@ impl Reader {
                 }
             },
             "bind" => self.bind(operand).map(Matcher::Bind),
+            "every" if kind == ValueKind::Field(FieldKind::List) => {
+                let row = self.row(operand, Fields::Element(path))?;
+                if row.is_empty() {
+                    self.vacuous(operand, "name a field that every element has");
+                    return None;
+                }
+                Some(Matcher::Every(row))
+            }
             "contains" | "exactly" => {
                 if kind != ValueKind::Field(FieldKind::List) {
                     self.mismatch(node, &expected(kind), Some(format!("`{operator}` is for lists")));
@@ -248,6 +292,34 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// `{ same_as: length }`, `{ same_as: received.hdr.hopcnt, minus: 1 }`.
+    fn other_field(&mut self, map: &Map<'_>, kind: ValueKind) -> Option<Value> {
+        let node = map.get("same_as")?;
+        let path = self.text(node)?;
+        let key = crate::suite::span::Spanned::new(path.as_str().into(), node.span.clone());
+        let entry = Entry { key, value: node.clone() };
+        let theirs = Fields::Packet.kind(self, &entry)?;
+        let number =
+            |kind| matches!(kind, ValueKind::Field(FieldKind::Uint { .. } | FieldKind::Seconds | FieldKind::Flag));
+        if theirs != kind && !(number(theirs) && number(kind)) {
+            self.mismatch(node, &format!("a field that holds {}", expected(kind)), None);
+            return None;
+        }
+        if let [extra, ..] = map.present(&["mask", "is", "not", "ge", "le", "gt", "lt"]).as_slice() {
+            let what = format!("`same_as` and `{extra}` exclude each other");
+            let diagnostic = Diagnostic::new("suite::one_key", map.span, what, "one of them");
+            self.complain(diagnostic.with_help("{ le: { same_as: length } } compares with another field"));
+            return None;
+        }
+        let step = |r: &mut Self, key| r.read(map, key, |r, node| r.int(node, u64::from(u32::MAX)));
+        let (plus, minus) = (step(self, "plus").unwrap_or(0), step(self, "minus").unwrap_or(0));
+        if (plus > 0 || minus > 0) && !number(kind) {
+            self.mismatch(map.get("same_as")?, "a number to add to", None);
+            return None;
+        }
+        Some(Value::Field(FieldRef { path, plus: i64::try_from(plus).ok()? - i64::try_from(minus).ok()? }))
     }
 
     /// `contains: []`.
@@ -327,6 +399,12 @@ impl Reader {
 
     /// A value for a field of that kind.
     pub(super) fn value(&mut self, node: &Node, kind: ValueKind) -> Option<Value> {
+        if let Kind::Map(entries) = &node.kind
+            && entries.iter().any(|entry| &*entry.key.value == "same_as")
+        {
+            let map = self.map(node, &vocabulary::MATCHER)?;
+            return self.other_field(&map, kind);
+        }
         if let (Some((text, _)), ValueKind::Field(FieldKind::Seconds) | ValueKind::Duration) = (node.as_scalar(), kind)
         {
             return self.time(node, text, kind);

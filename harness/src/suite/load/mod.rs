@@ -7,6 +7,7 @@ mod matcher;
 mod node;
 mod packet;
 mod reader;
+mod rule;
 mod scope;
 mod step;
 mod topology;
@@ -19,12 +20,13 @@ use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::model::Suite;
+use super::rule::RuleFile;
 use super::span::SourceFile;
 use super::tree;
 use reader::Reader;
 
 /// Directories below `suites/` that hold something else.
-const NOT_SUITES: &[&str] = &["impls", "divergences", "requirements", "specs"];
+const NOT_SUITES: &[&str] = &["impls", "divergences", "requirements", "rules", "specs"];
 
 /// Reads one suite.
 ///
@@ -40,14 +42,31 @@ pub fn load_file(path: &Path) -> Result<Suite, Vec<Diagnostic>> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_str(path: &Path, text: &str) -> Result<Suite, Vec<Diagnostic>> {
+    read_str(path, text, Reader::suite)
+}
+
+/// Reads a file of rules.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_rules(path: &Path) -> Result<RuleFile, Vec<Diagnostic>> {
+    let text = read(path).map_err(|(what, help)| vec![unreadable(path, what, help)])?;
+    read_str(path, &text, Reader::rules)
+}
+
+fn read_str<T>(
+    path: &Path,
+    text: &str,
+    whole: impl FnOnce(&mut Reader, &tree::Node) -> Option<T>,
+) -> Result<T, Vec<Diagnostic>> {
     let file = SourceFile::new(path, text);
     let mut diagnostics = Vec::new();
     let root = tree::parse(&file, &mut diagnostics);
     let mut reader = Reader::new(Arc::clone(&file), diagnostics);
-    let suite = root.and_then(|root| reader.suite(&root));
+    let read = root.and_then(|root| whole(&mut reader, &root));
     let mut diagnostics = reader.diagnostics;
-    match suite {
-        Some(suite) if diagnostics.is_empty() => Ok(suite),
+    match read {
+        Some(read) if diagnostics.is_empty() => Ok(read),
         _ => {
             // A case reads the suite's topology again with its own changes, and says the same things again.
             diagnostics

@@ -14,7 +14,7 @@ use crate::suite::vocabulary;
 
 impl Reader {
     /// A complaint about keys of one mapping that exclude each other, or of which one is needed.
-    fn exactly_one(&mut self, map: &Map<'_>, span: &Span, keys: &[&'static str]) -> Option<&'static str> {
+    pub(super) fn exactly_one(&mut self, map: &Map<'_>, span: &Span, keys: &[&'static str]) -> Option<&'static str> {
         let present = map.present(keys);
         if let [key] = present.as_slice() {
             return Some(key);
@@ -51,7 +51,7 @@ impl Reader {
         Some(PacketPattern { on, from, to, msg, matches })
     }
 
-    fn msg(&mut self, node: &Node) -> Option<Msg> {
+    pub(super) fn msg(&mut self, node: &Node) -> Option<Msg> {
         let name = self.text(node)?;
         let msg = Msg::from_name(&name);
         if msg.is_none() {

@@ -34,6 +34,8 @@ pub(super) struct Scope {
     pub(super) absences: Vec<(Span, Option<(String, String)>)>,
     /// Steps that can fail.
     pub(super) judgements: usize,
+    /// The word for the other one of two packets, in a rule about two.
+    pub(super) other: Option<&'static str>,
 }
 
 impl Reader {

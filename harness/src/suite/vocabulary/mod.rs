@@ -3,11 +3,13 @@
 //! The loader refuses a key that is not here and can not ask for one that is not here; the JSON schema is printed from
 //! the same tables. So what is accepted, what is suggested ("did you mean") and what editors know can not drift apart.
 
+mod rules;
 mod steps;
 
 use super::model::{ClockKind, Level, VerdictOnFail, WorldKind};
 use super::packet::Fix;
 use super::topology::{Profile, Role, Shelf};
+pub(crate) use rules::*;
 pub(crate) use steps::*;
 
 /// A mapping with a fixed set of keys.

@@ -407,6 +407,14 @@ pub(crate) static MATCHER: Shape = Shape {
         may("bind", Kind::Name, "Anything; later steps know it as $name."),
         may("contains", ROWS, "Each group is met by an element of its own."),
         may("exactly", ROWS, "As many elements as groups, in this order."),
+        may("every", MATCHES, "Every element meets this group."),
+        may(
+            "same_as",
+            Kind::Text,
+            "What this other field of the packet holds; with `plus` or `minus` so much more or less.",
+        ),
+        may("plus", Kind::Int, "Beside `same_as`: so much is added."),
+        may("minus", Kind::Int, "Beside `same_as`: so much is taken away."),
         may("text", Kind::Text, "Contains this text; for exec only."),
     ],
 };
