@@ -24,7 +24,7 @@ pub use error::{ReadError, ReadErrorKind};
 pub use pcapng::Secrets;
 pub use read::{CapturedPacket, Packets, read, read_all, read_from};
 pub use window::{LONGEST_BLOCK, Progress};
-pub use write::{InterfaceDecl, PcapngWriter, WriteError};
+pub use write::{InterfaceDecl, PcapngWriter, Section, WriteError};
 
 /// What a captured packet starts with: a number of the tcpdump.org registry of link types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

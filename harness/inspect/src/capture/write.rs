@@ -40,6 +40,40 @@ pub struct InterfaceDecl {
     pub description: String,
 }
 
+/// What the head of a capture says of where its packets come from; what is empty is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// The machine.
+    pub hardware: String,
+    /// Its operating system.
+    pub os: String,
+    /// What a reader should know before the first packet.
+    pub comment: String,
+}
+
+impl Section {
+    /// This machine, without a comment.
+    pub fn here() -> Self {
+        Self { hardware: std::env::consts::ARCH.to_owned(), os: operating_system(), comment: String::new() }
+    }
+
+    fn options(&self) -> Vec<SectionHeaderOption<'_>> {
+        let mut options = Vec::new();
+        if !self.comment.is_empty() {
+            options.push(SectionHeaderOption::Common(CommonOption::Comment(shortened(&self.comment))));
+        }
+        if !self.hardware.is_empty() {
+            options.push(SectionHeaderOption::Hardware(shortened(&self.hardware)));
+        }
+        if !self.os.is_empty() {
+            options.push(SectionHeaderOption::OS(shortened(&self.os)));
+        }
+        let application = concat!("dmvpn-lab ", env!("CARGO_PKG_VERSION"));
+        options.push(SectionHeaderOption::UserApplication(Cow::Borrowed(application)));
+        options
+    }
+}
+
 /// Why a capture could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -81,14 +115,16 @@ impl PcapngWriter {
 impl<W: Write> PcapngWriter<W> {
     /// Starts a capture on any writer. Packets name their interface by its place in `interfaces`.
     pub fn new(writer: W, interfaces: &[InterfaceDecl]) -> Result<PcapngWriter<W>, WriteError> {
-        let section = SectionHeaderBlock {
-            options: vec![
-                SectionHeaderOption::Hardware(Cow::Borrowed(std::env::consts::ARCH)),
-                SectionHeaderOption::OS(Cow::Owned(operating_system())),
-                SectionHeaderOption::UserApplication(Cow::Borrowed(concat!("dmvpn-lab ", env!("CARGO_PKG_VERSION")))),
-            ],
-            ..SectionHeaderBlock::default()
-        };
+        PcapngWriter::with_section(writer, &Section::here(), interfaces)
+    }
+
+    /// The same for packets of which something else is to be said than that they were captured here.
+    pub fn with_section(
+        writer: W,
+        section: &Section,
+        interfaces: &[InterfaceDecl],
+    ) -> Result<PcapngWriter<W>, WriteError> {
+        let section = SectionHeaderBlock { options: section.options(), ..SectionHeaderBlock::default() };
         let mut inner = pcap_file::pcapng::PcapNgWriter::with_section_header(writer, section).map_err(refused)?;
         for interface in interfaces {
             let mut options = vec![InterfaceDescriptionOption::IfName(shortened(&interface.name))];
