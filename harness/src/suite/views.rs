@@ -47,6 +47,8 @@ const fn column(name: &'static str, kind: ValueKind, doc: &'static str) -> Colum
 
 const SPI: ValueKind = ValueKind::Field(FieldKind::Uint { bits: 32 });
 const IKE_SPI: ValueKind = ValueKind::Field(FieldKind::Uint { bits: 64 });
+const TEXT: ValueKind = ValueKind::Field(FieldKind::Text);
+const BITS: ValueKind = ValueKind::Field(FieldKind::Uint { bits: 16 });
 const ADDR: ValueKind = ValueKind::Field(FieldKind::Addr);
 
 /// All views.
@@ -101,6 +103,32 @@ pub static VIEWS: &[View] = &[
             column("spi_out", SPI, "SPI of packets that go"),
             column("initiator_spi", IKE_SPI, "SPI of the initiator of the IKE SA that it belongs to"),
             column("responder_spi", IKE_SPI, "SPI of its responder"),
+        ],
+    },
+    View {
+        name: "esp.keys",
+        doc: "the keys of an ESP SA, for a capture that is to be decrypted; who asks for them has them in the evidence",
+        columns: &[
+            column("src", ADDR, "source NBMA address"),
+            column("dst", ADDR, "destination NBMA address"),
+            column("spi", TEXT, "SPI, in hexadecimal"),
+            column("encryption", TEXT, "the kernel's name of the cipher"),
+            column("icv_bits", BITS, "length of the ICV of a cipher that authenticates, else 0"),
+            column("encryption_key", TEXT, "key, with the salt behind it where the cipher has one, in hexadecimal"),
+            column("integrity", TEXT, "the kernel's name of the integrity algorithm, if there is one"),
+            column("integrity_bits", BITS, "length of its ICV"),
+            column("integrity_key", TEXT, "its key, in hexadecimal"),
+        ],
+    },
+    View {
+        name: "ike.keys",
+        doc: "the keys of the last IKE SA (RFC 7296 section 2.14), for a capture that is to be decrypted",
+        columns: &[
+            column("proposal", TEXT, "algorithms, as in AES_CBC_128/HMAC_SHA2_256_128"),
+            column("sk_ai", TEXT, "integrity key of the initiator, in hexadecimal"),
+            column("sk_ar", TEXT, "integrity key of the responder"),
+            column("sk_ei", TEXT, "encryption key of the initiator"),
+            column("sk_er", TEXT, "encryption key of the responder"),
         ],
     },
 ];
