@@ -14,6 +14,7 @@ pub mod mutate;
 pub mod place;
 pub mod progress;
 pub mod prune;
+pub mod record;
 pub mod report;
 pub mod requirement;
 pub mod rules;
@@ -28,4 +29,4 @@ pub mod verdict;
 pub mod version;
 pub mod world;
 
-pub use dmvpn_inspect::{capture, dissect, exchange};
+pub use dmvpn_inspect::{capture, dissect, exchange, keys};

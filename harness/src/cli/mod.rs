@@ -15,6 +15,7 @@ mod judge;
 mod list;
 mod mutate;
 mod real;
+mod record;
 mod report;
 mod run;
 mod shell;
@@ -95,6 +96,8 @@ enum Command {
     Coverage(coverage::CoverageArgs),
     /// Draft a case from an exchange that a capture holds.
     Distill(distill::DistillArgs),
+    /// Make the captures of the project again, or say what a new recording has different.
+    Record(record::RecordArgs),
     /// Make of runs what others read: pages, one run of several, what has changed, pages about divergences.
     Report(report::ReportArgs),
     /// Say what this machine can run, and what to install for the rest.
@@ -144,6 +147,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::List(args) => list::run(args, place),
         Command::Explain(args) => explain::run(args, place),
         Command::Check(args) => check::run(args, place),
+        Command::Record(args) => record::run(args, place, cli.color),
         Command::Distill(args) => distill::run(args, place),
         Command::Report(args) => report::run(args, place, cli.color),
         Command::Judge(args) => judge::run(args, place, cli.color),

@@ -304,7 +304,7 @@ impl Context<'_> {
 }
 
 /// Cells of one run that differ only in who plays are variants of the case: `frr:10.3`, `frr:10.3+dmvpn-peer:0.1.0`.
-pub(super) fn variant(cell: &Cell<'_>) -> Option<String> {
+pub fn variant(cell: &Cell<'_>) -> Option<String> {
     match (&cell.cast.subject, &cell.cast.peer) {
         _ if cell.world == WorldKind::Replay => None,
         (Subject::BuiltIn, Subject::BuiltIn) => None,

@@ -4,6 +4,7 @@
 
 mod coverage;
 mod evidence;
+mod record;
 mod report;
 mod signals;
 mod suites;
