@@ -42,6 +42,14 @@ enum Source {
 pub(crate) fn lay_out(capture: &Path, profile: &Path) -> Keys {
     let mut keys = Keys::default();
     let name = capture.display().to_string();
+    // What the project has recorded itself has its keys beside it, as both take them.
+    let own = capture.with_extension("keys");
+    if own.is_dir() {
+        for table in [ESP_SA, IKEV2] {
+            std::fs::copy(own.join(table), profile.join(table)).expect("a table of keys");
+        }
+        return Keys::load(&own).expect("keys that are read");
+    }
     let Some((_, source)) = KEYED.iter().find(|(end, _)| name.ends_with(end)) else { return keys };
     let beside = |file: &str| {
         let path = capture.with_file_name(file);
