@@ -7,14 +7,16 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dmvpn_inspect::capture::{self, CapturedPacket, LinkType};
-use dmvpn_inspect::dissect::{Dissection, Glance, Session};
-use dmvpn_inspect::exchange::{Limits, Tracker};
+use dmvpn_inspect::dissect::{Dissection, Session};
 use dmvpn_inspect::show::json;
+use dmvpn_inspect::story::Story;
+use dmvpn_inspect::view::{self, Step, Viewer};
 use dmvpn_wire::checksum;
 
 /// Packets per second that summary and exchanges have to reach on one core.
@@ -38,19 +40,20 @@ fn main() {
     let read = timed(|| each(&path, |_| ()));
     say("file alone", packets, read);
     let exchanges = timed(|| {
-        let (mut session, mut tracker) = (Session::default(), Tracker::new(Limits::default()));
-        let mut found = 0;
-        each(&path, |packet| {
-            let glance = Glance::of(&mut session, packet.linktype, &packet.octets);
-            tracker.packet(packet.number, packet.timestamp_ns, packet.octets.len(), &glance);
-            if packet.number % 4096 == 0 {
-                found += tracker.take_finished().len();
+        let mut file = capture::read(&path).expect("the capture opens");
+        let mut story = Story::new(100);
+        view::each(&mut file, &mut Viewer::default(), &mut |step| {
+            match step {
+                Step::Packet(view) => story.packet(view),
+                Step::Beat => {}
+                broken => panic!("the capture is broken: {broken:?}"),
             }
+            ControlFlow::Continue(())
         });
-        tracker.finish();
-        found += tracker.take_finished().len();
-        assert_eq!(found as u64, tracker.totals().exchanges);
-        assert_eq!(tracker.totals().broken, 0);
+        story.finish();
+        let totals = story.tracker().totals();
+        assert_eq!(story.exchanges().len() as u64 + story.left_out(), totals.exchanges);
+        assert_eq!((totals.packets, totals.broken), (packets.into(), 0));
     });
     say("summary and exchanges", packets, exchanges);
     println!("{:>28.2} times {WANTED} per second", packets as f64 / exchanges.as_secs_f64() / WANTED);

@@ -8,3 +8,5 @@ pub mod exchange;
 pub mod filter;
 pub mod keys;
 pub mod show;
+pub mod story;
+pub mod view;

@@ -268,6 +268,11 @@ impl Packets {
         }
     }
 
+    /// The file, as errors call it.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// How far into the file reading has come.
     pub fn progress(&self) -> Progress {
         self.progress.clone()

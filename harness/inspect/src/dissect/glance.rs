@@ -99,6 +99,8 @@ pub struct NhrpGlance {
     pub code: Option<u16>,
     /// What an Error Indication quotes: type, request id and source protocol address of the offending message.
     pub quoted: Option<(u8, u32, Option<IpAddr>)>,
+    /// Source and destination of the packet that a Traffic Indication is about.
+    pub hairpinned: Option<(IpAddr, IpAddr)>,
     /// Whether it carries an authentication extension.
     pub authenticated: bool,
 }
@@ -129,6 +131,9 @@ pub enum Routing {
 }
 
 impl Routing {
+    /// All of them, in their order.
+    pub const ALL: [Routing; 4] = [Routing::Rip, Routing::Ospf, Routing::Eigrp, Routing::Bgp];
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -272,7 +277,10 @@ impl NhrpGlance {
                     Some((kind, quoted.request_id().filter(|_| (1..=6).contains(&kind))?, source))
                 });
             }
-            MessageType::TRAFFIC_INDICATION => seen.code = view.traffic_code().map(|code| code.0),
+            MessageType::TRAFFIC_INDICATION => {
+                seen.code = view.traffic_code().map(|code| code.0);
+                seen.hairpinned = view.quoted().and_then(ends_of);
+            }
             _ => {
                 seen.request_id = view.request_id();
                 seen.no_reply = kind == 5 && view.flags().is_some_and(|flags| flags.0 & 0x8000 != 0);
@@ -289,6 +297,16 @@ impl NhrpGlance {
             }
         }
         seen
+    }
+}
+
+/// The addresses of an IP packet of which only the beginning may be there.
+fn ends_of(octets: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    let (v4, v6) = (ipv4::Packet::new(octets), ipv6::Packet::new(octets));
+    match octets.first()? >> 4 {
+        4 => Some((v4.src()?.into(), v4.dst()?.into())),
+        6 => Some((v6.src()?.into(), v6.dst()?.into())),
+        _ => None,
     }
 }
 

@@ -150,7 +150,8 @@ pub struct Exchange {
     pub to: IpAddr,
     /// Source protocol address (NHRP).
     pub source: Option<IpAddr>,
-    /// Destination protocol address (NHRP): the server of a registration, the address that is asked about.
+    /// Destination protocol address (NHRP): the server of a registration, the address that is asked about, or where the
+    /// packet went that a redirect is about.
     pub about: Option<IpAddr>,
     /// Whether a reply is to be expected at all.
     pub wants_reply: bool,
@@ -293,6 +294,11 @@ impl Tracker {
         while self.retire() {}
     }
 
+    /// Exchanges of which more may come, in the order in which they began.
+    pub fn open(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        self.open.iter().map(|(_, exchange)| exchange)
+    }
+
     /// Counts so far.
     pub fn totals(&self) -> &Totals {
         &self.totals
@@ -377,4 +383,4 @@ impl Tracker {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

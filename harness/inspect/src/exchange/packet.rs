@@ -309,9 +309,9 @@ impl Tracker {
         let mut exchange = new(moment, ExchangeKind::TrafficIndication, Part::Message);
         exchange.code = nhrp.code;
         exchange.source = nhrp.src_protocol;
-        exchange.about = nhrp.dst_protocol;
+        exchange.about = nhrp.hairpinned.map(|(_, dst)| dst);
         exchange.wants_reply = false;
-        self.begin(Key::Nhrp(moment.key, 8, u32::MAX, nhrp.dst_protocol, Some(moment.from)), exchange);
+        self.begin(Key::Nhrp(moment.key, 8, u32::MAX, exchange.about, Some(moment.from)), exchange);
     }
 
     fn ike(&mut self, moment: Moment, ike: &IkeGlance) {

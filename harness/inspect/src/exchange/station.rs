@@ -11,9 +11,9 @@ use super::table::Table;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// It answers registrations: a next hop server.
+    /// It answers registrations: a next hop server. Or it redirects.
     Hub,
-    /// It registers: a next hop client.
+    /// It registers: a next hop client. Or it asks for a way.
     Spoke,
     /// It does both: a hub of a hierarchy.
     HubAndSpoke,
@@ -60,6 +60,9 @@ impl Station {
             (true, true) => Role::HubAndSpoke,
             (true, false) => Role::Hub,
             (false, true) => Role::Spoke,
+            // Where no registration was seen, who redirects is a hub, and who asks for itself is a spoke.
+            (false, false) if self.redirects > 0 => Role::Hub,
+            (false, false) if self.asks > 0 => Role::Spoke,
             (false, false) => Role::Unknown,
         }
     }

@@ -17,12 +17,12 @@ pub struct Table<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Table<K, V> {
     /// An empty table for at most `limit` values.
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { index: HashMap::default(), rows: Vec::new(), limit, refused: 0 }
     }
 
     /// The value of that key, made now if there is room for one.
-    pub(super) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> Option<&mut V> {
+    pub(crate) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> Option<&mut V> {
         let at = self.place(key, make)?;
         self.at_mut(at)
     }
@@ -54,7 +54,7 @@ impl<K: Copy + Eq + Hash, V> Table<K, V> {
         self.rows.get(at).map(|(_, value)| value)
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let at = *self.index.get(key)?;
         self.rows.get_mut(at).map(|(_, value)| value)
     }

@@ -8,7 +8,7 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 /// A registration of 10.0.0.11 with 10.0.0.1 over GRE key 42, and its acknowledgment, as FRR 8.4.4 sends them.
-fn request(id: u8) -> Vec<u8> {
+pub(crate) fn request(id: u8) -> Vec<u8> {
     let mut packet = hex("45c00070 00010000 ff2f0000 c000020b c0000201 2000 2001 0000002a \
          0001 0800 0000000000 ff 0034 0000 0000 01 03 04 00 04 04 8000 00000000 c000020b 0a00000b 0a000001 \
          00 ff 0000 05c4 012c 00 00 00 00");
@@ -18,7 +18,7 @@ fn request(id: u8) -> Vec<u8> {
     packet
 }
 
-fn reply(id: u8, code: u8) -> Vec<u8> {
+pub(crate) fn reply(id: u8, code: u8) -> Vec<u8> {
     let mut packet = request(id);
     packet[28 + 17] = 4;
     packet[28 + 40] = code;

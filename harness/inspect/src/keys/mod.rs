@@ -81,9 +81,14 @@ impl Keys {
     /// Reads a table, or from a folder those named `esp_sa` and `ikev2_decryption_table`, of which one may be absent.
     pub fn load(path: &Path) -> Result<Keys, KeysError> {
         let mut keys = Keys::default();
+        keys.add_path(path)?;
+        Ok(keys)
+    }
+
+    /// Adds what [`Keys::load`] reads.
+    pub fn add_path(&mut self, path: &Path) -> Result<(), KeysError> {
         if !path.is_dir() {
-            keys.add_file(path)?;
-            return Ok(keys);
+            return self.add_file(path);
         }
         let found: Vec<_> = TABLES.iter().map(|name| path.join(name)).filter(|path| path.exists()).collect();
         if found.is_empty() {
@@ -94,8 +99,7 @@ impl Keys {
                 help: "give a file with keys, or the folder of a Wireshark profile".to_owned(),
             });
         }
-        found.iter().try_for_each(|path| keys.add_file(path))?;
-        Ok(keys)
+        found.iter().try_for_each(|path| self.add_file(path))
     }
 
     /// Adds the rows of a file. Rows before the one that is wrong stay.

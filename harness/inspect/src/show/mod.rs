@@ -1,3 +1,4 @@
 //! Packets as text for programs and people.
 
 pub mod json;
+pub mod meaning;
