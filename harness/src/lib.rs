@@ -10,6 +10,7 @@ pub mod dossier;
 pub mod evidence;
 pub mod expect;
 pub mod images;
+pub mod inspect;
 pub mod mutate;
 pub mod place;
 pub mod progress;

@@ -4,6 +4,7 @@
 //! line per finished case and no cursor control, so that a log reads the same as the screen did.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     io::Write,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,6 +20,11 @@ use crate::{
 
 /// How often the elapsed time of a live line is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
+
+/// After how long something deserves a bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const BAR: &str = "{prefix} {wide_msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
 /// The display of what is going on. May be used by several jobs at once.
 pub struct Progress {
@@ -67,6 +73,27 @@ impl Progress {
             None => self.phase(verb, what),
         }
         Job { progress: self, name }
+    }
+
+    /// A bar of how much of a file was read, in octets; it vanishes with the returned value. Unless it is `long`, it shows
+    /// only once it has taken a second.
+    pub fn bar(&self, verb: &str, what: &str, total: Option<u64>, long: bool) -> Bar {
+        let bar = match total {
+            Some(total) => ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden()),
+            None => ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
+        };
+        let style = if total.is_some() { BAR } else { "{prefix} {wide_msg} {bytes} {bytes_per_sec} {elapsed}" };
+        let bar = bar
+            // As for live lines, the default is readable as well.
+            .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_prefix(self.terminal.paint(Tint::Busy, &format!("{verb:>12}")))
+            .with_message(self.one_line(what));
+        let screen = self.live.as_ref().map(|live| live.screen.clone());
+        let bar = Bar { bar, screen, shown: Cell::new(false) };
+        if long {
+            bar.show();
+        }
+        bar
     }
 
     /// Shows an event of the run.
@@ -156,6 +183,36 @@ impl Job<'_> {
 impl Drop for Job<'_> {
     fn drop(&mut self) {
         self.progress.end(&self.name);
+    }
+}
+
+/// How much of a file was read, on the screen as long as this value is there.
+pub struct Bar {
+    bar: ProgressBar,
+    screen: Option<MultiProgress>,
+    shown: Cell<bool>,
+}
+
+impl Bar {
+    /// So many octets were read.
+    pub fn at(&self, octets: u64) {
+        if !self.shown.get() && self.bar.elapsed() > PATIENCE {
+            self.show();
+        }
+        self.bar.set_position(octets);
+    }
+
+    fn show(&self) {
+        if let Some(screen) = &self.screen {
+            screen.add(self.bar.clone());
+        }
+        self.shown.set(true);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }
 

@@ -11,6 +11,7 @@ mod distill;
 mod explain;
 mod images;
 mod infra;
+mod inspect;
 mod judge;
 mod list;
 mod mutate;
@@ -25,6 +26,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +51,7 @@ use crate::world::LabError;
   cargo lab run nhrp/registration --subject frr:10.3   one suite against a real FRRouting hub
   cargo lab explain nhrp/registration/first            what a case does, and which sentence it stands on
   cargo lab coverage NHRP-5.2.4                        who is judged by the requirements of a section
+  cargo lab inspect a.pcapng                           what happened in a capture
   cargo lab distill trace.pcap --list                  the exchanges in a capture, to draft cases from
   cargo lab report html --out pages                    the newest run as a matrix in a browser
   cargo lab up                                         a hub and a spoke to play with, until Ctrl-C
@@ -100,6 +104,8 @@ enum Command {
     Record(record::RecordArgs),
     /// Make of runs what others read: pages, one run of several, what has changed, pages about divergences.
     Report(report::ReportArgs),
+    /// Show what is in a capture: who is hub and spoke, what happened, every packet field by field.
+    Inspect(inspect::InspectArgs),
     /// Say what this machine can run, and what to install for the rest.
     Doctor(infra::DoctorArgs),
     /// List, build or remove what real routers run from: images, and a kernel and roots for guests.
@@ -152,6 +158,7 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Report(args) => report::run(args, place, cli.color),
         Command::Judge(args) => judge::run(args, place, cli.color),
         Command::Coverage(args) => coverage::run(args, place),
+        Command::Inspect(args) => inspect::run(args, cli.color),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
         Command::Images(args) => images::run(args, root, cli.color),
@@ -171,12 +178,39 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
     }
 }
 
-/// Writes to standard output. A reader that has seen enough (`| head`) ends the process quietly, as other tools do.
+/// Writes a text to standard output.
 fn out(text: &str) {
+    out_octets(text.as_bytes());
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) ends the process quietly, as other tools do.
+fn out_octets(octets: &[u8]) {
     let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+    if stdout.write_all(octets).and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Sets `stop` at Ctrl-C or SIGTERM; the second one ends the process.
+fn stop_on_signals(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+                return;
+            };
+            loop {
+                let code = tokio::select! {
+                    _ = int.recv() => 130,
+                    _ = term.recv() => 143,
+                };
+                if stop.swap(true, Ordering::Relaxed) {
+                    std::process::exit(code);
+                }
+            }
+        });
+    });
 }
 
 fn report_environment(error: &LabError) {

@@ -31,7 +31,8 @@ const MATRIX: (&str, &str) = ("matrix.html", include_str!("matrix.html"));
 const CASE: (&str, &str) = ("case.html", include_str!("case.html"));
 const MATRIX_SCRIPT: &str = include_str!("matrix.js");
 const CASE_SCRIPT: &str = include_str!("case.js");
-const STYLE: &str = include_str!("style.css");
+/// Style of all pages, with light and dark.
+pub(crate) const STYLE: &str = include_str!("style.css");
 
 /// Dump of a packet, for whoever includes it with `dump` set to lines of [`super::octets`].
 const OCTETS: (&str, &str) = ("octets.html", include_str!("octets.html"));
@@ -260,7 +261,7 @@ fn href(part: &str) -> String {
 }
 
 /// Nothing is loaded, and the only script is the one with this text.
-fn policy(script: &str) -> String {
+pub(crate) fn policy(script: &str) -> String {
     let digest = base64(&Sha256::digest(script.as_bytes()));
     format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
