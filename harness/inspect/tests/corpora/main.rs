@@ -1,5 +1,7 @@
 //! Replays the corpora of the fuzz targets: every file once through the function that was fuzzed with it.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
 #[path = "../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, reason = "the fuzz targets use them from outside")]
 mod targets;
