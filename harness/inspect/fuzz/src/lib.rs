@@ -1,5 +1,7 @@
-//! Fuzz targets: what each of them does with an input is in [`targets`](self), which the tests of `dmvpn-inspect` include as
-//! well. So the corpora are replayed by the very code that was fuzzed, on the stable toolchain.
+//! What each fuzz target does with an input, and what has to hold for any.
+//!
+//! The tests of `dmvpn-inspect` include this as well, so the corpora are replayed by the very code that was fuzzed, on the
+//! stable toolchain.
 
 mod packets;
 mod parsers;

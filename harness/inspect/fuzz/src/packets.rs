@@ -24,21 +24,20 @@ pub const LINKS: [LinkType; 10] = [
     LinkType::IPV6,
 ];
 
-/// Keys that open anything: every ESP packet by its SPI, so that what is in ESP is fuzzed too, and one IKE SA.
-///
-/// NULL encryption has no secret to guess; the CBC row makes octets that look like nothing.
-pub const KEYS: &str = "\
-\"ANY\",\"*\",\"*\",\"0x00000001\",\"NULL\",\"\",\"NULL\",\"\"
-\"ANY\",\"*\",\"*\",\"0x00000002\",\"AES-CBC [RFC3602]\",\"0x000102030405060708090a0b0c0d0e0f\",\"ANY 96 bit authentication [no checking]\",\"\"
-\"ANY\",\"*\",\"*\",\"0x00000003\",\"NULL\",\"\",\"HMAC-SHA-1-96 [RFC2404]\",\"0x000102030405060708090a0b0c0d0e0f10111213\"
-0101010101010101,0202020202020202,,,\"NULL [RFC2410]\",,,\"NONE [RFC4306]\"
-";
+/// Keys for ESP with SPI 1, 2 or 3 and for one IKE SA, so that what is inside is fuzzed too: with NULL encryption nothing has
+/// to be guessed.
+pub const KEYS: &str = r#"
+"ANY","*","*","0x00000001","NULL","","NULL",""
+"ANY","*","*","0x00000002","AES-CBC [RFC3602]","0x000102030405060708090a0b0c0d0e0f","ANY 96 bit authentication [no checking]",""
+"ANY","*","*","0x00000003","NULL","","HMAC-SHA-1-96 [RFC2404]","0x000102030405060708090a0b0c0d0e0f10111213"
+0101010101010101,0202020202020202,,,"NULL [RFC2410]",,,"NONE [RFC4306]"
+"#;
 
 /// More packets than that are not looked at: a kilobyte of gzip can hold a million.
 const MOST_PACKETS: u64 = 2048;
 
-/// A frame: the first octet chooses its link type ([`LINKS`], or else the number in the first two octets), the third and
-/// all behind it are the frame.
+/// A frame, which begins at the third octet. The first one chooses its link type from [`LINKS`]; behind their end the first
+/// two are the link type.
 pub fn frame(input: &[u8]) {
     let Some((&[first, second], octets)) = input.split_first_chunk::<2>() else { return };
     let link = LINKS.get(usize::from(first)).copied().unwrap_or(LinkType(u16::from_be_bytes([first, second])));
@@ -162,7 +161,7 @@ fn exchange_holds(exchange: &dmvpn_inspect::exchange::Exchange) {
 }
 
 thread_local! {
-    /// Paths without indices that were looked up: the catalogue is long, and asking it is most of what a run would cost.
+    /// Paths without indices that were looked up: the catalogue is long, and a packet has the same paths again and again.
     static CATALOGUED: RefCell<HashSet<String>> = RefCell::default();
 }
 

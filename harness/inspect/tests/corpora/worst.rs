@@ -14,7 +14,7 @@ use crate::seeds::build::*;
 /// Room for the headers around the longest payloads.
 const LONGEST: usize = 65_000;
 
-/// How many fields an octet can make at most: a flag has one bit, and an attribute of IKE is four octets of three fields.
+/// How many fields an octet can make at most: an empty extension of NHRP is four octets, and six fields.
 const FIELDS_PER_OCTET: usize = 2;
 /// How many octets of JSON.
 const JSON_PER_OCTET: usize = 256;
@@ -25,7 +25,7 @@ fn octets(element: &[u8]) -> Vec<u8> {
     element.repeat(LONGEST / element.len())
 }
 
-/// Reads the packet with keys for all ESP, holds it against the limits, and gives its stack.
+/// Reads the packet with keys for all ESP, holds it against the limits, and gives what was read.
 fn bounded(name: &str, packet: &[u8]) -> Dissection {
     let mut keys = Keys::default();
     keys.add("keys", crate::targets::KEYS.as_bytes()).unwrap();

@@ -24,7 +24,7 @@ mod texts;
 
 /// What the names of made seeds begin with.
 const MADE: [&str; 3] = ["capture-", "made-", "hostile-"];
-/// How many files a target gets of the captures: one for each stack of layers and kind of message, and of a few lengths.
+/// How many packets of the captures are taken: one for each stack of layers, kind of message and rough length.
 const MOST_OF_CAPTURES: usize = 60;
 /// Longer frames teach the fuzzer nothing.
 const LONGEST_FRAME: usize = 1500;
