@@ -15,7 +15,8 @@ use dmvpn_inspect::show;
 use dmvpn_inspect::story::{self, Story};
 use dmvpn_inspect::view::Viewer;
 
-use super::{Trouble, out, out_octets, stop_on_signals};
+use super::judge::{self, RuleArgs};
+use super::{Place, Trouble, out, out_octets, stop_on_signals};
 use crate::capture::{ReadError, ReadErrorKind};
 use crate::inspect::difference::{self, Side};
 use crate::inspect::ladder::{self, Rungs};
@@ -43,6 +44,7 @@ const PIECE: usize = 256 << 10;
   cargo lab inspect a.pcapng --filter 'nhrp and cie[].code != 0'
   cargo lab inspect a.pcapng --packets --json | jq -r .stack
   cargo lab inspect before.pcapng --diff after.pcapng  what changed between two captures
+  cargo lab inspect --rules a.pcapng runs/latest       which rules are broken, and by which packets
   tcpdump -w - -U proto gre | cargo lab inspect -      from the standard input
   sudo cargo lab inspect --follow eth0                 live, until Ctrl-C
 
@@ -51,7 +53,9 @@ not be read is said on the standard error with packet number and offset. Memory 
 
 Exit codes:
   0  shown                                             2  wrong usage, or a filter that means nothing
-  1  something in the file can not be read; --diff: the captures differ
+  1  something in the file can not be read; --diff: the captures differ; --rules: one is broken, but as
+     suites/rules/exceptions.yaml knows
+  3  --rules: no rule was about any packet
   4  the environment: no right to capture, a file that can not be written")]
 pub(super) struct InspectArgs {
     /// Captures; `-` is the standard input.
@@ -85,6 +89,8 @@ pub(super) struct InspectArgs {
     /// List the fields that --filter and suites can name.
     #[arg(long, group = "mode")]
     fields: bool,
+    #[command(flatten)]
+    rules: RuleArgs,
     /// Print JSON: one document about each file, or one per packet with --packets and --tree.
     #[arg(long)]
     json: bool,
@@ -109,10 +115,13 @@ enum Rows {
     All,
 }
 
-pub(super) fn run(args: &InspectArgs, color: ColorChoice) -> Result<ExitCode, Trouble> {
+pub(super) fn run(args: &InspectArgs, place: Place<'_>, color: ColorChoice) -> Result<ExitCode, Trouble> {
     if args.fields {
         out(&if args.json { format!("{:#}\n", catalogue::json()) } else { catalogue::table() });
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.rules.rules {
+        return judge::run(&args.rules, &args.files, args.json, place, color);
     }
     let filter = args.filter.as_deref().map(Filter::parse).transpose().map_err(|error| Trouble::Usage(error.into()))?;
     let stderr = Terminal::stderr(color);

@@ -13,45 +13,37 @@ use crate::requirement::Catalogue;
 use crate::rules::{self, Judged, Result, Rules};
 use crate::suite::rule::Exempt;
 
-/// Which captures, and which rules.
+/// How captures are held against rules.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  cargo lab judge a.pcapng                             every rule, each with the packets that break it
-  cargo lab judge runs/latest captures                 all captures below, of a run and of the project
-  cargo lab judge a.pcapng --only suites/rules/esp.yaml --verbose
-
-In the evidence of a run those are judged who play a node. What a case sends itself is not, nor what answers or passes on
-something that a case has broken.
-
-Exit codes:
-  0  no rule is broken, but as suites/rules/exceptions.yaml knows
-  1  a rule is broken, or something can not be read      2  wrong usage, or rules that are not valid
-  3  no rule was about any packet")]
-pub(super) struct JudgeArgs {
-    /// Captures, or folders with captures anywhere below.
-    #[arg(value_name = "FILE|DIR", required = true)]
-    files: Vec<PathBuf>,
-    /// Rules of this file or folder instead of the checkout's `suites/rules`.
-    #[arg(long, value_name = "FILE|DIR")]
+pub(super) struct RuleArgs {
+    /// Hold captures against the rules about what passes: each with the packets that break it. Captures may be folders
+    /// here: all captures below, of a run's evidence those whose senders play a node.
+    #[arg(long, group = "mode")]
+    pub(super) rules: bool,
+    /// With --rules: those of this file or folder instead of the checkout's `suites/rules`.
+    #[arg(long, value_name = "FILE|DIR", requires = "rules")]
     only: Option<PathBuf>,
-    /// Rules that were kept, and those that no packet was about, too.
-    #[arg(long, short)]
+    /// With --rules: rules that were kept, and those that no packet was about, too.
+    #[arg(long, short, requires = "rules")]
     verbose: bool,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Exceptions of implementations that nothing here needs are errors: for captures of all runs of a day.
-    #[arg(long)]
+    /// With --rules: exceptions of implementations that nothing here needs are errors, for captures of all runs of a day.
+    #[arg(long, requires = "rules")]
     deny_stale: bool,
 }
 
-pub(super) fn run(args: &JudgeArgs, place: Place<'_>, color: ColorChoice) -> std::result::Result<ExitCode, Trouble> {
+pub(super) fn run(
+    args: &RuleArgs,
+    files: &[PathBuf],
+    json: bool,
+    place: Place<'_>,
+    color: ColorChoice,
+) -> std::result::Result<ExitCode, Trouble> {
     let root = root(place.root)?;
     let catalogue = Catalogue::load(&root.join("suites/requirements")).map_err(Trouble::Usage)?;
     let folder = args.only.clone().unwrap_or_else(|| root.join("suites/rules"));
     let rules = rules::load(&folder, &catalogue).map_err(super::mistakes)?;
     let mut paths = Vec::new();
-    for file in &args.files {
+    for file in files {
         paths.extend(rules::captures(file).map_err(Trouble::Usage)?);
     }
     let progress = Progress::new(Box::new(std::io::stderr()), Terminal::stderr(color), Verbosity::Normal);
@@ -64,7 +56,7 @@ pub(super) fn run(args: &JudgeArgs, place: Place<'_>, color: ColorChoice) -> std
         }
     }
     progress.close();
-    if args.json {
+    if json {
         say!("{:#}", rules::json(&all));
     } else {
         out(&rules::human(&all, args.verbose, &Terminal::stdout(color)));

@@ -94,8 +94,6 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Check suites, implementations and divergences without running anything.
     Check(check::CheckArgs),
-    /// Hold captures against the rules about what passes, without touching anything.
-    Judge(judge::JudgeArgs),
     /// Say which requirement is judged against which implementation, and by which cases.
     Coverage(coverage::CoverageArgs),
     /// Draft a case from an exchange that a capture holds.
@@ -156,9 +154,8 @@ pub fn main(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode
         Command::Record(args) => record::run(args, place, cli.color),
         Command::Distill(args) => distill::run(args, place),
         Command::Report(args) => report::run(args, place, cli.color),
-        Command::Judge(args) => judge::run(args, place, cli.color),
         Command::Coverage(args) => coverage::run(args, place),
-        Command::Inspect(args) => inspect::run(args, cli.color),
+        Command::Inspect(args) => inspect::run(args, place, cli.color),
         Command::Schema(args) => check::schema(args),
         Command::Doctor(args) => infra::doctor(args, root),
         Command::Images(args) => images::run(args, root, cli.color),
