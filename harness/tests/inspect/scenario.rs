@@ -13,14 +13,17 @@ const T_HUB: [u8; 4] = [10, 0, 0, 1];
 const T_ONE: [u8; 4] = [10, 0, 0, 11];
 const T_TWO: [u8; 4] = [10, 0, 0, 12];
 
-/// An NHRP message behind GRE with key 42. `entry` is code, holding time, NBMA and protocol address of the first entry.
+/// Code, holding time, NBMA and protocol address of a client information entry.
+pub(crate) type Entry = (u8, u16, Option<[u8; 4]>, Option<[u8; 4]>);
+
+/// An NHRP message behind GRE with key 42, with at most one entry.
 pub(crate) struct Nhrp<'a> {
     pub(crate) kind: u8,
     pub(crate) id: u32,
     pub(crate) nbma: [u8; 4],
     pub(crate) src: [u8; 4],
     pub(crate) dst: [u8; 4],
-    pub(crate) entry: Option<(u8, u16, Option<[u8; 4]>, Option<[u8; 4]>)>,
+    pub(crate) entry: Option<Entry>,
     /// The packet that an indication quotes, with the code.
     pub(crate) quoted: Option<(u16, &'a [u8])>,
 }
