@@ -37,7 +37,12 @@ fn replay(target: &str, read: fn(&[u8])) {
             panic!("{} breaks target `{target}`, the line above says how", file.display());
         }
     }
-    assert!(files.len() <= MOST_FILES, "{} files in {}: fuzz/README.md says how to merge", files.len(), folder.display());
+    assert!(
+        files.len() <= MOST_FILES,
+        "{} files in {}: fuzz/README.md says how to merge",
+        files.len(),
+        folder.display()
+    );
     assert!(octets <= MOST_OCTETS, "{octets} octets in {}: fuzz/README.md says how to merge", folder.display());
 }
 

@@ -12,7 +12,6 @@ use std::path::Path;
 
 use dmvpn_inspect::capture::{LinkType, read_all};
 use dmvpn_inspect::dissect::{Dissection, Session};
-use dmvpn_inspect::keys::Keys;
 
 use build::pcapng;
 
@@ -28,7 +27,11 @@ const MADE: [&str; 3] = ["capture-", "made-", "hostile-"];
 const MOST_OF_CAPTURES: usize = 60;
 /// Longer frames teach the fuzzer nothing.
 const LONGEST_FRAME: usize = 1500;
-/// How many packets of a capture are a seed for whole files.
+/// How many captures are seeds as whole files.
+const MOST_FILES: usize = 12;
+/// Longer files are cut to their first packets.
+const LONGEST_FILE: usize = 8 << 10;
+/// How many packets those are.
 const FILE_PACKETS: usize = 12;
 
 /// What was made, by target and name.
@@ -94,7 +97,8 @@ fn of_captures(seeds: &mut Seeds) {
     for file in files {
         let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
         let (packets, _) = read_all(&file);
-        let mut session = Session::with_keys(Keys::default());
+        let before = made;
+        let mut session = Session::default();
         let mut read = Dissection::default();
         for packet in packets.iter().filter(|packet| packet.octets.len() <= LONGEST_FRAME) {
             read.read(&mut session, packet.linktype, &packet.octets);
@@ -118,11 +122,17 @@ fn of_captures(seeds: &mut Seeds) {
                 seeds.put("gre_ip", &name, &packet.octets[start..]);
             }
         }
-        // Few whole files: each is mostly what is in the other corpora.
-        if seeds.0.get("file").map_or(0, BTreeMap::len) < 8 {
-            let first: Vec<_> = packets.iter().take(FILE_PACKETS).map(|packet| packet.octets.as_slice()).collect();
-            let link = packets.first().map_or(LinkType::RAW, |packet| packet.linktype);
-            seeds.put("file", format!("capture-{stem}"), pcapng(link, &first));
+        // Whole files of the captures that brought something new: with their comments and secrets where they are short.
+        let files = seeds.0.get("file").map_or(0, BTreeMap::len);
+        if made - before >= 2 && files < MOST_FILES {
+            let octets = fs::read(&file).unwrap();
+            let octets = if octets.len() <= LONGEST_FILE {
+                octets
+            } else {
+                let first: Vec<_> = packets.iter().take(FILE_PACKETS).map(|packet| packet.octets.as_slice()).collect();
+                pcapng(packets.first().map_or(LinkType::RAW, |packet| packet.linktype), &first)
+            };
+            seeds.put("file", format!("capture-{stem}"), octets);
         }
     }
 }
