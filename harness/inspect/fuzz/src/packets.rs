@@ -9,6 +9,9 @@ use dmvpn_inspect::dissect::{Dissection, Glance, Session, catalogue};
 use dmvpn_inspect::exchange::{Limits, Tracker};
 use dmvpn_inspect::keys::Keys;
 use dmvpn_inspect::show::json;
+use dmvpn_inspect::show::meaning::meaning;
+use dmvpn_inspect::story::Story;
+use dmvpn_inspect::view::View;
 
 /// The link types that are known, for the first octet of an input to choose from.
 pub const LINKS: [LinkType; 10] = [
@@ -52,6 +55,7 @@ pub fn frame(input: &[u8]) {
     Reading::new(keys()).packet(&packet);
     let mut reading = Reading::new(Keys::default());
     reading.packet(&packet);
+    reading.finish();
     let fresh = std::mem::take(&mut reading.line);
     // Nothing of an earlier packet may be left in the next one: a dissection that held something reads the same.
     reading.read.read(&mut Session::default(), LinkType::ETHERNET, &[octets, octets].concat());
@@ -105,6 +109,7 @@ struct Reading {
     /// The session of the glances: both see every fragment.
     look: Session,
     tracker: Tracker,
+    story: Story,
     line: Vec<u8>,
 }
 
@@ -120,6 +125,7 @@ impl Reading {
             look,
             // Small, so that what happens at the limits is fuzzed as well.
             tracker: Tracker::new(Limits { open: 8, stations: 8, bindings: 8, flows: 8 }),
+            story: Story::new(4),
             line: Vec::new(),
         }
     }
@@ -138,6 +144,7 @@ impl Reading {
         for exchange in self.tracker.take_finished() {
             exchange_holds(&exchange);
         }
+        self.story.packet(View { packet, glance: &glance, read: Some(&self.read) });
         self.line.clear();
         json::packet(&mut self.line, packet, &self.read);
         serde_json::from_slice::<serde::de::IgnoredAny>(&self.line).expect("a line is JSON");
@@ -149,7 +156,9 @@ impl Reading {
         for exchange in self.tracker.take_finished() {
             exchange_holds(&exchange);
         }
-        let _ = self.tracker.clouds();
+        self.story.finish();
+        serde_json::to_string(&self.story.overview()).expect("what happened is JSON");
+        assert!(self.story.exchanges().len() <= 4);
         assert!(self.tracker.stations().len() <= 8 && self.tracker.bindings().len() <= 8);
     }
 }
@@ -184,7 +193,7 @@ fn places(read: &Dissection) {
             !known.insert(stem + field.name) || catalogue::lookup(&path).is_ok()
         });
         assert!(known, "{path} is not in the catalogue");
-        let _ = field.value.to_string();
+        let _ = (field.value.to_string(), meaning(&field, read));
     }
     assert_eq!(read.troubles().len() > 0, read.field("malformed").is_some());
 }
