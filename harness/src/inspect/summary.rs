@@ -390,7 +390,7 @@ fn ike_sa(sa: &IkeSa) -> Line {
         sa.responder_spi,
         counted(sa.packets, "message")
     );
-    text += if sa.nat { ", past a translator (UDP 4500)" } else { "" };
+    text += if sa.nat { ", on UDP port 4500" } else { "" };
     for (kind, count) in &sa.exchanges {
         text += &format!(", {} {count}", kind.name());
     }
