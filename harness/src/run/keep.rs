@@ -11,6 +11,7 @@ use super::plan::Cell;
 use crate::capture::{InterfaceDecl, LinkType};
 use crate::evidence::{CaseCapture, CaseDir, FileError, Run};
 use crate::rules::SCRIPTED;
+use crate::suite::{Shelf, Suite, Topology};
 use crate::verdict::{CaseResult, ImplRef, Outcome};
 use crate::world::link::Fate;
 use crate::world::timeline::{self, What};
@@ -176,8 +177,13 @@ fn kind(what: &What) -> &'static str {
 }
 
 /// The secrets that a suite puts into its nodes, as often as they are there: nothing that is written may show them.
-pub fn secrets_of(suite: &crate::suite::Suite) -> Vec<String> {
+///
+/// Those of a capture of third parties are no secrets: whoever published the capture published them, and one is the very
+/// word `secret`, which would be cut out of every title and reason that says it.
+pub fn secrets_of(suite: &Suite) -> Vec<String> {
+    let published = |topology: &&Topology| topology.capture.as_ref().is_some_and(|c| c.from == Shelf::ThirdParty);
     let topologies = suite.cases.iter().map(|case| suite.topology_of(case)).chain([&suite.topology]);
+    let topologies = topologies.filter(|topology| !published(topology));
     let nodes = topologies.flat_map(|topology| topology.nodes.values());
     let secrets = nodes.flat_map(|node| [node.nhrp.auth.clone(), node.ipsec.as_ref().map(|ipsec| ipsec.psk.clone())]);
     secrets.flatten().collect()
