@@ -149,7 +149,7 @@ impl<'d> Reader<'d> {
     /// An address of any family, or its octets where they are of no IP address's length.
     pub(super) fn address(&mut self, name: &'static str, octets: Option<&[u8]>, range: Range<usize>) {
         let Some(octets) = octets else { return };
-        match dmvpn_wire::NbmaAddr::from_octets(octets).and_then(dmvpn_wire::NbmaAddr::ip) {
+        match ip_of(octets) {
             Some(address) => self.put(name, Stored::Addr(address), range, None),
             // An empty address has no field: `absent` is how a suite says so.
             None if octets.is_empty() => {}

@@ -238,7 +238,7 @@ impl<V: Visitor> Walk<'_, V> {
         let (Some(payload), Some(next)) = (view.payload(), view.next_header()) else { return };
         let (Some(src), Some(dst)) = (view.src(), view.dst()) else { return };
         let ends = Ends { src: src.into(), dst: dst.into() };
-        let mut inside = inside(at, ipv6_header_len(), payload.len());
+        let mut inside = inside(at, ipv6::HEADER_LEN, payload.len());
         let mut next = next.0;
         // Extension headers (RFC 8200 section 4) may stand in any number; the octets end before any patience does.
         loop {
@@ -416,8 +416,4 @@ pub(crate) struct Ends {
 fn inside(at: Place<'_>, header: usize, len: usize) -> Place<'_> {
     let inside = at.behind(header).cut(len);
     Place { level: at.level.saturating_add(1), ..inside }
-}
-
-const fn ipv6_header_len() -> usize {
-    40
 }
