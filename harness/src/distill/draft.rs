@@ -128,7 +128,7 @@ fn replayed(text: &mut String, material: &Material, exchange: &Exchange, with_se
             Part::Retry => " # the request again",
             Part::Forward => " # passed on",
             Part::ReplyAgain => " # the reply again, or passed on",
-            Part::Request | Part::Reply | Part::Error | Part::Message => "",
+            Part::Request | Part::Reply | Part::Error | Part::Message | Part::Piece => "",
         };
         writeln!(text, "      # frame {}\n      - expect:{note}", frame.number)?;
         for (word, nbma) in [("from", seen.from), ("to", seen.to)] {

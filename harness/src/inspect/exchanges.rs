@@ -6,7 +6,7 @@ use serde::Serialize;
 use tabled::builder::Builder;
 use tabled::settings::Style;
 
-use dmvpn_inspect::exchange::{Exchange, ExchangeKind, Seen};
+use dmvpn_inspect::exchange::{Exchange, ExchangeKind, IkePurpose, Seen};
 
 use super::words;
 use crate::report::{Terminal, Tint};
@@ -44,6 +44,8 @@ pub struct Row<'a> {
     pub code: Option<u16>,
     /// What came of it, in words.
     pub result: String,
+    /// What it is for (IKEv2, where it can be read).
+    pub purpose: Option<IkePurpose>,
     /// The NBMA address that was told.
     pub nbma: Option<IpAddr>,
     /// Holding time in seconds.
@@ -95,6 +97,7 @@ impl<'a> Row<'a> {
             outcome,
             code: exchange.error.or(exchange.code),
             result,
+            purpose: exchange.purpose,
             nbma: exchange.nbma.filter(|_| exchange.code == Some(0)),
             holding_time: exchange.holding_time.filter(|_| exchange.expires_ns.is_some()),
             expires_ns: exchange.expires_ns,
@@ -149,17 +152,21 @@ pub(super) const HEAD: [&str; 11] =
     ["exchange", "time", "kind", "from -> to", "id", "about", "latency", "retries", "result", "holding", "expires"];
 
 fn outcome(exchange: &Exchange) -> (Outcome, String) {
-    if let Some(code) = exchange.error {
-        return (Outcome::Error, format!("error {}", words::error_code(code)));
-    }
     let name = |code| words::code(exchange.kind, code);
+    if let Some(code) = exchange.error {
+        let ike = matches!(exchange.kind, ExchangeKind::Ike1(_) | ExchangeKind::Ike2(_));
+        return (Outcome::Error, format!("error {}", if ike { name(code) } else { words::error_code(code) }));
+    }
     match (exchange.kind, exchange.code, exchange.latency_ns) {
         (ExchangeKind::ErrorIndication, Some(code), _) => (Outcome::Error, format!("error {}", name(code))),
         (ExchangeKind::TrafficIndication, Some(code), _) => (Outcome::Told, name(code)),
         _ if exchange.unanswered() => (Outcome::NoReply, "no reply".to_owned()),
         (_, Some(0), Some(_)) => (Outcome::Answered, "success".to_owned()),
         (_, Some(code), Some(_)) => (Outcome::Refused, format!("refused {}", name(code))),
-        (_, None, Some(_)) => (Outcome::Answered, "answered".to_owned()),
+        (_, None, Some(_)) => match exchange.purpose {
+            Some(purpose) => (Outcome::Answered, format!("answered, {}", purpose.words())),
+            None => (Outcome::Answered, "answered".to_owned()),
+        },
         _ => (Outcome::Told, "no reply is wanted".to_owned()),
     }
 }

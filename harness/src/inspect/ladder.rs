@@ -127,6 +127,7 @@ pub(super) fn part(part: Option<Part>) -> &'static str {
         Some(Part::Retry) => " (retry)",
         Some(Part::Forward) => " (passed on)",
         Some(Part::ReplyAgain) => " (again)",
+        Some(Part::Piece) => " (a further piece)",
         _ => "",
     }
 }

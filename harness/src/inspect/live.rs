@@ -136,7 +136,7 @@ impl Watch {
             Part::Reply | Part::Error => true,
             Part::Message => exchange.count == 1,
             Part::Request => !exchange.wants_reply,
-            Part::Retry | Part::Forward | Part::ReplyAgain => false,
+            Part::Retry | Part::Forward | Part::ReplyAgain | Part::Piece => false,
         });
         if ends {
             show(exchange);

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use dmvpn_wire::code::{CieCode, ErrorCode, TrafficCode};
+use dmvpn_wire::isakmp::{ike1, ike2};
 
 use dmvpn_inspect::exchange::ExchangeKind;
 
@@ -83,6 +84,8 @@ pub(super) fn code(kind: ExchangeKind, code: u16) -> String {
     let name = match (kind, u8::try_from(code)) {
         (ExchangeKind::ErrorIndication, _) => return error_code(code),
         (ExchangeKind::TrafficIndication, _) => TrafficCode(code).name(),
+        (ExchangeKind::Ike1(_), _) => ike1::NotifyType(code).name(),
+        (ExchangeKind::Ike2(_), _) => ike2::NotifyType(code).name(),
         (_, Ok(code)) => CieCode(code).name(),
         _ => None,
     };

@@ -4,9 +4,11 @@
 
 use std::net::IpAddr;
 
+use dmvpn_wire::isakmp::PayloadType;
 use dmvpn_wire::nhrp::{self, MessageType};
 use dmvpn_wire::{gre, ipv4, ipv6};
 
+use super::ike_glance::{IkeGlance, IkeInside};
 use super::session::Session;
 use super::walk::{Ends, Kind, Place, Visitor, Walk};
 use crate::capture::LinkType;
@@ -55,25 +57,6 @@ pub struct EspGlance {
     pub in_udp: bool,
     /// Whether a key opened it.
     pub opened: bool,
-}
-
-/// IKE at a glance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IkeGlance {
-    /// SPI of the initiator.
-    pub initiator_spi: u64,
-    /// SPI of the responder, 0 in the first message.
-    pub responder_spi: u64,
-    /// Major version, 1 or 2.
-    pub major: u8,
-    /// Exchange type.
-    pub exchange: u8,
-    /// The flags octet.
-    pub flags: u8,
-    /// Message ID.
-    pub message_id: u32,
-    /// Whether it is in UDP 4500.
-    pub nat: bool,
 }
 
 /// NHRP at a glance.
@@ -184,21 +167,17 @@ impl Look {
     }
 
     fn ike(&mut self, at: Place<'_>) {
-        let Some(header) = at.octets.first_chunk::<28>() else {
-            self.seen.broken = true;
-            return;
-        };
-        let half = |at: usize| u64::from_be_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|octet| header[at + octet]));
-        self.seen.ike.get_or_insert(IkeGlance {
-            initiator_spi: half(0),
-            responder_spi: half(8),
-            major: header[17] >> 4,
-            exchange: header[18],
-            flags: header[19],
-            message_id: word(header, 20).unwrap_or(0),
-            // The marker of four octets stands between the UDP header and the message.
-            nat: at.marked,
-        });
+        match IkeGlance::of(at) {
+            Some(glance) => _ = self.seen.ike.get_or_insert(glance),
+            None => self.seen.broken = true,
+        }
+    }
+
+    /// The payloads of an IKE message that was opened.
+    fn inside(&mut self, first: PayloadType, octets: &[u8]) {
+        if let Some(ike) = &mut self.seen.ike {
+            ike.inside.get_or_insert_with(|| IkeInside::opened(first, octets));
+        }
     }
 }
 
@@ -243,6 +222,19 @@ impl Visitor for Look {
     fn opened_esp(&mut self, at: Place<'_>, opened: &Opened, _: Place<'_>) {
         if let (false, Some(esp)) = (at.tunnelled, &mut self.seen.esp) {
             esp.opened = opened.authentic != Some(false);
+        }
+    }
+
+    fn opened_ike(&mut self, at: Place<'_>, opened: &Opened, first: Option<PayloadType>, plain: Place<'_>) {
+        let payloads = plain.octets.get(opened.payload.clone());
+        if let (false, Some(first), Some(payloads)) = (at.tunnelled, first, payloads) {
+            self.inside(first, payloads);
+        }
+    }
+
+    fn whole_ike(&mut self, at: Place<'_>, first: PayloadType, payloads: Place<'_>) {
+        if !at.tunnelled {
+            self.inside(first, payloads.octets);
         }
     }
 

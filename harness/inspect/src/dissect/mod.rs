@@ -19,17 +19,20 @@ mod glance;
 mod ike;
 mod ike_body;
 mod ike_catalogue;
+mod ike_glance;
 mod ike_sa;
 mod inner;
 mod ipsec;
 mod link;
 mod nhrp;
+mod pieces;
 mod read;
 mod session;
 mod walk;
 
 pub use fields::{Field, FieldValue, Fields, Layer, Value};
-pub use glance::{Entry, EspGlance, Glance, GreGlance, IkeGlance, NhrpGlance, Routing};
+pub use glance::{Entry, EspGlance, Glance, GreGlance, NhrpGlance, Routing};
+pub use ike_glance::{IkeGlance, IkeInside};
 pub use session::Session;
 use walk::Place;
 

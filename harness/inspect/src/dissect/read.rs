@@ -425,6 +425,13 @@ impl Visitor for Reader<'_> {
         self.carried(at, |reader| reader.ike_opened(at, opened, first, plain));
     }
 
+    fn whole_ike(&mut self, at: Place<'_>, first: PayloadType, payloads: Place<'_>) {
+        self.carried(at, |reader| {
+            reader.move_to(payloads);
+            reader.ike2_payloads(first, Span::new(payloads.octets, 0), payloads.tunnelled);
+        });
+    }
+
     fn trouble(&mut self, at: Place<'_>, words: fmt::Arguments<'_>) {
         match at.start {
             0 => self.wrong(words),

@@ -7,11 +7,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use dmvpn_wire::code::EtherType;
-use dmvpn_wire::isakmp::{self, PayloadType};
+use dmvpn_wire::isakmp::{self, PayloadType, body};
 use dmvpn_wire::{gre, ipv4, ipv6};
 
 use super::fragments::Fragment;
 use super::link;
+use super::pieces::{MessageKey, Piece};
 use super::session::Session;
 use crate::capture::LinkType;
 use crate::keys::Opened;
@@ -133,6 +134,9 @@ pub(crate) trait Visitor {
     /// Encrypted payloads of IKEv2 were opened: the first of them is of type `first`, which is missing where they can
     /// not be read on (one piece of several, or a wrong check value).
     fn opened_ike(&mut self, _at: Place<'_>, _opened: &Opened, _first: Option<PayloadType>, _plain: Place<'_>) {}
+
+    /// The last missing piece of an IKEv2 message has come: its payloads, the first of them of type `first`.
+    fn whole_ike(&mut self, _at: Place<'_>, _first: PayloadType, _payloads: Place<'_>) {}
 
     /// Something can not be read at `at`.
     fn trouble(&mut self, _at: Place<'_>, _words: fmt::Arguments<'_>) {}
@@ -383,19 +387,34 @@ impl<V: Visitor> Walk<'_, V> {
         let mut payloads = header.payloads().map_while(Result::ok);
         let Some(payload) = payloads.find(|payload| payload.kind().is_encrypted()) else { return };
         let body = payload.body();
-        // RFC 7383 section 2.5: number and total in front. Only a message that is in one piece is read on.
-        let (body, whole) = match payload.kind() {
-            PayloadType::SKF => (body.behind(4), body.octets().get(2..4) == Some(&[0, 1])),
-            _ => (body, true),
+        // RFC 7383 section 2.5: number and total in front.
+        let (body, piece) = match payload.kind() {
+            PayloadType::SKF => {
+                let view = body::Fragment::new(body);
+                let (number, total) = (view.number().unwrap_or(0), view.total().unwrap_or(0));
+                (body.behind(4), Some(Piece { number, total, next: payload.next_payload() }))
+            }
+            _ => (body, None),
         };
+        let whole = piece.is_none_or(|piece| piece.total == 1);
+        let flags = header.flags().map_or(0, |flags| flags.0);
         let mut plain = self.session.room.pop().unwrap_or_default();
-        let from_initiator = header.flags().is_some_and(|flags| flags.0 & 0x08 != 0);
-        match sa.open(at.octets, body.range(), from_initiator, &mut plain) {
+        match sa.open(at.octets, body.range(), flags & 0x08 != 0, &mut plain) {
             Ok(opened) => {
                 let buffer = self.visitor.derived("decrypted IKE", &plain);
                 let inside = Place { octets: &plain, start: 0, buffer, ..at };
-                let first = (whole && opened.authentic != Some(false)).then_some(payload.next_payload());
+                let authentic = opened.authentic != Some(false);
+                let first = (whole && authentic).then_some(payload.next_payload());
                 self.visitor.opened_ike(at, &opened, first, inside);
+                if let Some(piece) = piece.filter(|_| authentic && !whole) {
+                    let exchange = header.exchange().map_or(0, |exchange| exchange.0);
+                    let id = header.message_id().unwrap_or(0);
+                    let key = MessageKey { spis: (initiator, responder), exchange, flags, id };
+                    if let Some((first, octets)) = self.session.pieces.add(key, piece, &plain[opened.payload]) {
+                        let buffer = self.visitor.derived("reassembled IKE", &octets);
+                        self.visitor.whole_ike(at, first, Place { octets: &octets, start: 0, buffer, ..at });
+                    }
+                }
             }
             Err(why) => self.visitor.trouble(at, format_args!("IKE is not opened: {why}")),
         }

@@ -3,6 +3,7 @@
 //! It takes a [`Glance`] at each packet and works in bounded memory: a capture of any length is read once, from the
 //! beginning, and exchanges are handed out as soon as nothing more is to be expected of them.
 
+mod ike;
 mod packet;
 mod station;
 mod table;
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 
 use crate::dissect::{Glance, IkeGlance, NhrpGlance};
 
+pub use ike::IkePurpose;
 pub use station::{Binding, Cloud, Flow, Origin, Pair, Role, Station};
 pub use table::Table;
 
@@ -111,6 +113,8 @@ pub enum Part {
     Error,
     /// A message that is neither asked for nor answered.
     Message,
+    /// Another piece of the message before (RFC 7383).
+    Piece,
 }
 
 /// A packet of an exchange.
@@ -163,14 +167,17 @@ pub struct Exchange {
     pub retries: u64,
     /// From the first request to the first reply, in nanoseconds; 0 where the clock went backwards.
     pub latency_ns: Option<u64>,
-    /// Code of the reply's first entry (0 is success), or of the indication.
+    /// Code of the reply's first entry (0 is success), or of the indication; of IKEv2 the notification of an error in the
+    /// last reply.
     pub code: Option<u16>,
     /// Holding time of the reply's first entry, in seconds.
     pub holding_time: Option<u16>,
     /// NBMA address of the reply's first entry, or if it has none of the sender, who speaks of itself then.
     pub nbma: Option<IpAddr>,
-    /// Code of an Error Indication about the request.
+    /// Code of an Error Indication about the request; of IKE, of an error that a message tells of which no other follows.
     pub error: Option<u16>,
+    /// What it is for (IKEv2, where it can be read).
+    pub purpose: Option<IkePurpose>,
     /// When the mapping that it made lapses, in nanoseconds since 1970.
     pub expires_ns: Option<u64>,
     /// Whether it was inside ESP that was opened.

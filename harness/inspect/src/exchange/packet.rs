@@ -5,11 +5,11 @@ use super::*;
 
 /// Where a packet stands in the capture.
 #[derive(Clone, Copy)]
-struct Moment {
+pub(super) struct Moment {
     number: u64,
-    time_ns: u64,
-    from: IpAddr,
-    to: IpAddr,
+    pub(super) time_ns: u64,
+    pub(super) from: IpAddr,
+    pub(super) to: IpAddr,
     key: Option<u32>,
     protected: bool,
     /// Where the sender is in the table of stations.
@@ -17,7 +17,7 @@ struct Moment {
 }
 
 impl Moment {
-    fn seen(self, part: Part) -> Seen {
+    pub(super) fn seen(self, part: Part) -> Seen {
         Seen { number: self.number, time_ns: self.time_ns, from: self.from, to: self.to, part }
     }
 }
@@ -130,7 +130,7 @@ impl Tracker {
     }
 
     /// The sender of the packet.
-    fn sender(&mut self, moment: Moment) -> Option<&mut Station> {
+    pub(super) fn sender(&mut self, moment: Moment) -> Option<&mut Station> {
         self.stations.at_mut(moment.sender?)
     }
 
@@ -313,50 +313,6 @@ impl Tracker {
         exchange.wants_reply = false;
         self.begin(Key::Nhrp(moment.key, 8, u32::MAX, exchange.about, Some(moment.from)), exchange);
     }
-
-    fn ike(&mut self, moment: Moment, ike: &IkeGlance) {
-        let (key, asking, kind) = if ike.major >= 2 {
-            let by_initiator = ike.flags & 0x08 != 0;
-            let asking = ike.flags & 0x20 == 0;
-            let key = Key::Ike2(ike.initiator_spi, ike.exchange, ike.message_id, by_initiator == asking);
-            (key, asking, ExchangeKind::Ike2(ike.exchange))
-        } else {
-            // Version 1 does not say who asks; whoever began does.
-            let key = Key::Ike1(ike.initiator_spi, ike.exchange, ike.message_id);
-            let began = self.exchange(&key).map(|exchange| exchange.from);
-            (key, began.is_none_or(|began| began == moment.from), ExchangeKind::Ike1(ike.exchange))
-        };
-        let fresh = self.exchange(&key).is_none_or(|exchange| stale(exchange, moment.time_ns));
-        if fresh {
-            let mut exchange = new(moment, kind, if asking { Part::Request } else { Part::Reply });
-            exchange.id = ike.message_id;
-            exchange.ike_spi = Some(ike.initiator_spi);
-            // An Informational of version 1 is one message.
-            exchange.wants_reply = !matches!(kind, ExchangeKind::Ike1(5));
-            if !asking {
-                (exchange.from, exchange.to) = (moment.to, moment.from);
-                exchange.latency_ns = Some(0);
-            }
-            self.begin(key, exchange);
-        } else if let Some(exchange) = self.exchange(&key) {
-            let answered = exchange.latency_ns.is_some();
-            let part = match (asking, matches!(kind, ExchangeKind::Ike1(_))) {
-                (true, false) => Part::Retry,
-                (true, true) => Part::Message,
-                (false, _) if answered => Part::ReplyAgain,
-                (false, _) => Part::Reply,
-            };
-            exchange.retries += u64::from(part == Part::Retry);
-            if part == Part::Reply {
-                exchange.latency_ns = Some(moment.time_ns.saturating_sub(exchange.began_ns()));
-            }
-            add(exchange, moment.seen(part));
-        }
-        if let Some(station) = self.sender(moment) {
-            station.initiates += u64::from(fresh && asking);
-            station.responds += u64::from(!asking);
-        }
-    }
 }
 
 impl Exchange {
@@ -366,7 +322,7 @@ impl Exchange {
     }
 }
 
-fn new(moment: Moment, kind: ExchangeKind, part: Part) -> Exchange {
+pub(super) fn new(moment: Moment, kind: ExchangeKind, part: Part) -> Exchange {
     Exchange {
         number: 0,
         kind,
@@ -386,12 +342,13 @@ fn new(moment: Moment, kind: ExchangeKind, part: Part) -> Exchange {
         holding_time: None,
         nbma: None,
         error: None,
+        purpose: None,
         expires_ns: None,
         protected: moment.protected,
     }
 }
 
-fn add(exchange: &mut Exchange, seen: Seen) {
+pub(super) fn add(exchange: &mut Exchange, seen: Seen) {
     exchange.count += 1;
     if exchange.packets.len() < PACKETS_KEPT {
         exchange.packets.push(seen);
@@ -399,6 +356,6 @@ fn add(exchange: &mut Exchange, seen: Seen) {
 }
 
 /// Whether so much time has passed that the same numbers mean something new.
-fn stale(exchange: &Exchange, now_ns: u64) -> bool {
+pub(super) fn stale(exchange: &Exchange, now_ns: u64) -> bool {
     exchange.packets.last().is_some_and(|packet| packet.time_ns.saturating_add(SETTLED_NS) < now_ns)
 }

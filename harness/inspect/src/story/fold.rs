@@ -158,6 +158,14 @@ impl Story {
             Some((_, count)) => *count += 1,
             None => sa.exchanges.push((exchange.kind, 1)),
         }
+        if let Some(code) = exchange.code.or(exchange.error) {
+            add_code(&mut sa.errors, code);
+        } else if let Some(purpose) = exchange.purpose.filter(|_| !exchange.unanswered()) {
+            match sa.purposes.iter_mut().find(|(known, _)| *known == purpose) {
+                Some((_, count)) => *count += 1,
+                None => sa.purposes.push((purpose, 1)),
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::capture::CapturedPacket;
 use crate::dissect::{Dissection, IkeGlance, Routing};
-use crate::exchange::{Exchange, ExchangeKind, Limits, Table, Tracker};
+use crate::exchange::{Exchange, ExchangeKind, IkePurpose, Limits, Table, Tracker};
 use crate::view::View;
 
 pub use overview::{Clear, Esp, Lapsed, Mapped, Member, Overview};
@@ -174,6 +174,10 @@ pub struct IkeSa {
     pub nat: bool,
     /// How many exchanges of each type there were.
     pub exchanges: SmallVec<[(ExchangeKind, u64); 4]>,
+    /// What those were for that could be read, and how often the other side did as it was asked.
+    pub purposes: SmallVec<[(IkePurpose, u64); 4]>,
+    /// Notifications of errors by their type, and how many there were.
+    pub errors: Codes,
     /// Exchanges in which a reply was due and none was seen.
     pub unanswered: u64,
     /// Number of the first packet.
@@ -313,6 +317,8 @@ impl Story {
             packets: 0,
             nat: false,
             exchanges: SmallVec::new(),
+            purposes: SmallVec::new(),
+            errors: Codes::new(),
             unanswered: 0,
             first_packet: packet.number,
             first_ns: packet.timestamp_ns,
@@ -328,5 +334,7 @@ impl Story {
     }
 }
 
+#[cfg(test)]
+mod ike_tests;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,16 @@
 use super::*;
 use crate::capture::LinkType;
 use crate::exchange::tests::{reply, request};
+use crate::keys::Keys;
 use crate::view::Viewer;
 
-fn told(keep: usize, packets: &[(u64, Vec<u8>)]) -> Story {
+pub(super) fn told(keep: usize, packets: &[(u64, Vec<u8>)]) -> Story {
+    told_with(Keys::default(), keep, packets)
+}
+
+pub(super) fn told_with(keys: Keys, keep: usize, packets: &[(u64, Vec<u8>)]) -> Story {
     let (mut story, mut viewer) = (Story::new(keep), Viewer::default());
+    *viewer.keys_mut()[0] = keys;
     for (number, (time_ms, octets)) in (1..).zip(packets) {
         let packet = CapturedPacket {
             number,

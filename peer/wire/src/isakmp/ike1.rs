@@ -259,3 +259,10 @@ registry! {
         R_U_THERE_ACK = 36137 => "R-U-THERE-ACK",
     }
 }
+
+impl NotifyType {
+    /// Whether it says that something went wrong (RFC 2408 section 3.14.1).
+    pub const fn is_error(self) -> bool {
+        self.0 < 16384
+    }
+}
