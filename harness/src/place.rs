@@ -52,6 +52,15 @@ pub struct Captures {
     third_party: Option<PathBuf>,
 }
 
+/// A capture on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureFiles {
+    /// The capture.
+    pub file: PathBuf,
+    /// A table of keys, or a folder of them.
+    pub keys: Option<PathBuf>,
+}
+
 impl Captures {
     /// Those of a checkout, and those of others in the folder that [`CAPTURES`] says.
     pub fn of(checkout: &Path) -> Self {
@@ -64,20 +73,25 @@ impl Captures {
         Self { checkout: checkout.to_owned(), third_party: third_party.map(Path::to_owned) }
     }
 
-    /// Where a capture lies.
+    /// Where a capture and its keys lie.
     ///
     /// # Errors
     /// Why it is none that this machine has to have: its folder is not there. A file that is missing in its folder is no
     /// such error, but one that shows when it is read.
-    pub fn path(&self, capture: &CaptureDecl) -> Result<PathBuf, String> {
-        match capture.from {
-            Shelf::Project => Ok(self.checkout.join(&capture.file)),
-            Shelf::ThirdParty => match &self.third_party {
-                Some(folder) if folder.is_dir() => Ok(folder.join(&capture.file)),
-                Some(folder) => Err(format!("{CAPTURES} says {}, which is no folder", folder.display())),
-                None => Err(format!("{} is of others: set {CAPTURES} to the folder with their captures", capture.file)),
-            },
-        }
+    pub fn files(&self, capture: &CaptureDecl) -> Result<CaptureFiles, String> {
+        let folder = match (capture.from, &self.third_party) {
+            (Shelf::Project, _) => &self.checkout,
+            (Shelf::ThirdParty, Some(folder)) if folder.is_dir() => folder,
+            (Shelf::ThirdParty, Some(folder)) => {
+                return Err(format!("{CAPTURES} says {}, which is no folder", folder.display()));
+            }
+            (Shelf::ThirdParty, None) => {
+                let file = &capture.file;
+                return Err(format!("{file} is of others: set {CAPTURES} to the folder with their captures"));
+            }
+        };
+        let keys = capture.keys.as_ref().map(|keys| folder.join(keys));
+        Ok(CaptureFiles { file: folder.join(&capture.file), keys })
     }
 
     /// How a suite names this file, wherever it lies.

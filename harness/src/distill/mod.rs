@@ -70,7 +70,7 @@ impl Material {
     /// # Errors
     /// As [`Recording::read`].
     pub fn read(path: &Path) -> Result<Self, LabError> {
-        Recording::read(path).map(Self::of)
+        Recording::read(path, None).map(Self::of)
     }
 
     /// Finds what is in a recording.

@@ -28,7 +28,9 @@ impl Fields for Dissection {
     }
 
     fn offset(&self, path: &str) -> Option<usize> {
-        self.field(path).filter(|field| !field.range.is_empty()).map(|field| field.range.start)
+        // Octets that were decrypted or put together stand nowhere in the packet.
+        let field = self.field(path).filter(|field| field.buffer == 0 && !field.range.is_empty())?;
+        Some(field.range.start)
     }
 }
 
@@ -263,12 +265,21 @@ pub fn holds(matcher: &Matcher, actual: Option<&FieldValue>, env: &Env) -> bool 
 }
 
 fn equal(wanted: Option<FieldValue>, actual: Option<&FieldValue>) -> bool {
-    match (wanted, actual) {
+    match (wanted.as_ref(), actual) {
         // A secret is written as a word and travels as octets.
         (Some(FieldValue::Text(wanted)), Some(FieldValue::Bytes(actual))) => wanted.as_bytes() == actual.as_slice(),
-        (Some(wanted), Some(actual)) => wanted == *actual,
+        // An SPI is a number in ESP, and in IKE so many octets as its protocol has.
+        (Some(FieldValue::Bytes(octets)), Some(FieldValue::Uint(number)))
+        | (Some(FieldValue::Uint(number)), Some(FieldValue::Bytes(octets))) => number_in(octets) == Some(*number),
+        (Some(wanted), Some(actual)) => wanted == actual,
         _ => false,
     }
+}
+
+/// The number that octets in network order are; `None` if there are none, or more than a number has.
+fn number_in(octets: &[u8]) -> Option<u64> {
+    let known = (1..=8).contains(&octets.len());
+    known.then(|| octets.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
 }
 
 /// Fields whose values are secrets of the network under test.

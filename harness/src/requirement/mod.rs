@@ -243,11 +243,15 @@ impl Catalogue {
     }
 
     /// What is wrong with the cites of suites: ids that there are not, and requirements that a case cites although they say
-    /// that none judges them.
+    /// that none judges them. A case of a capture may: it shows what one router did once, and judges nobody.
     pub fn mistakes(&self, suites: &[Suite]) -> Vec<Diagnostic> {
-        let cites = suites.iter().flat_map(|suite| &suite.cases).flat_map(|case| &case.cites);
+        let cases = suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case)));
+        let cites = cases.flat_map(|(suite, case)| {
+            let recorded = suite.topology_of(case).capture.is_some();
+            case.cites.iter().map(move |cite| (cite, recorded))
+        });
         let mut mistakes: Vec<Diagnostic> = Vec::new();
-        for cite in cites {
+        for (cite, recorded) in cites {
             let Some(id) = &cite.requirement else { continue };
             let mistake = match self.get(id) {
                 None => {
@@ -259,7 +263,7 @@ impl Catalogue {
                     let what = format!("there is no requirement `{id}`");
                     Diagnostic::new("suite::requirement", &cite.span, what, "cited here").with_help(help)
                 }
-                Some(Requirement { untested: Some(untested), file, .. }) => {
+                Some(Requirement { untested: Some(untested), file, .. }) if !recorded => {
                     let what = format!("`{id}` says that no case judges it ({})", untested.class);
                     let help = format!("a case does: take `untested` out of {}", file.display());
                     Diagnostic::new("suite::requirement", &cite.span, what, "cited here").with_help(help)

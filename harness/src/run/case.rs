@@ -1,7 +1,6 @@
 //! One case in one world: its nodes, what it knows by name, and the order of steps, control and teardown.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::steps;
 use crate::agent::EXECUTABLE;
 use crate::expect::Env;
 use crate::mutate::Fault;
+use crate::place::CaptureFiles;
 use crate::subject::{Implementation, Release, Subject, render};
 use crate::suite::{Binding, Case, Span, Spanned, Step, Suite, VerdictOnFail, flatten};
 use crate::verdict::{Comparison, Failure, Metric, NodeLog, Outcome, StepRef, Verdict};
@@ -98,7 +98,7 @@ pub struct CaseRun<'a> {
     pub(crate) metrics: Vec<Metric>,
     pub(super) configs: Vec<(String, String, String)>,
     /// The capture that `feed` plays from.
-    pub(crate) capture: Option<PathBuf>,
+    pub(crate) capture: Option<CaptureFiles>,
 }
 
 /// How long a router may take for an order that its implementation file gives.

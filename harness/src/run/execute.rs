@@ -149,8 +149,8 @@ fn simulate(cells: &[Cell<'_>], indices: &[usize], tally: &Tally<'_>) {
 /// The world of a cell that needs nobody outside the process.
 fn in_process(cell: &Cell<'_>, interrupted: &Arc<AtomicBool>) -> Result<Box<dyn Driver>, LabError> {
     Ok(match &cell.capture {
-        Some(path) if cell.world == WorldKind::Replay => {
-            Box::new(Replay::new(Recording::read(path)?, Arc::clone(interrupted)))
+        Some(files) if cell.world == WorldKind::Replay => {
+            Box::new(Replay::new(Recording::read(&files.file, files.keys.as_deref())?, Arc::clone(interrupted)))
         }
         _ => Box::new(Sim::new(cell.epoch_ns(), Arc::clone(interrupted))),
     })

@@ -1,10 +1,9 @@
 //! From a selection of cases and the names on the command line to the cells that will run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::cast::Cast;
-use crate::place::Captures;
+use crate::place::{CaptureFiles, Captures};
 use crate::subject::{Implementation, Subject};
 use crate::suite::select::Selection;
 use crate::suite::{
@@ -25,7 +24,7 @@ pub struct Cell<'a> {
     /// Where.
     pub world: WorldKind,
     /// The capture that it plays, where there is one.
-    pub capture: Option<PathBuf>,
+    pub capture: Option<CaptureFiles>,
     /// The verdict that is known without running it: what a player declares that it does not have, or a capture that is
     /// not on this machine.
     pub known: Option<Verdict>,
@@ -127,7 +126,7 @@ pub fn plan<'a>(selection: &Selection<'a>, wanted: Wanted<'_>) -> Result<Plan<'a
             } else if world == WorldKind::Real && !wanted.long && case.tags.iter().any(|tag| tag == LONG) {
                 plan.elsewhere.push((pick.id(), format!("tagged `{LONG}`: minutes to hours with a router (`--long`)")));
             } else {
-                let found = suite.topology_of(case).capture.as_ref().map(|capture| wanted.captures.path(capture));
+                let found = suite.topology_of(case).capture.as_ref().map(|capture| wanted.captures.files(capture));
                 let (capture, absent) = match found.transpose() {
                     Ok(capture) => (capture, None),
                     Err(why) => (None, Some(Verdict::skip(cause::CAPTURES, why))),

@@ -25,6 +25,8 @@ pub struct CaptureDecl {
     pub file: String,
     /// Whose it is.
     pub from: Shelf,
+    /// Keys that open what is protected in it, in the same place: a table of Wireshark's, or a folder of them.
+    pub keys: Option<String>,
     /// Where it is declared.
     pub span: Span,
 }

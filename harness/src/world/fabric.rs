@@ -24,6 +24,7 @@ use super::host::Host;
 use super::link::{Fate, Impairment, LinkModel};
 use super::outer;
 use super::timeline::{Packet, Timeline, What};
+use crate::dissect::Dissection;
 use crate::mutate::Fault;
 use crate::mutate::shim::Shim;
 
@@ -313,7 +314,7 @@ impl Fabric {
     }
 
     /// Notes a packet that has passed long ago, and whom its addresses name.
-    pub fn record(&mut self, at: Instant, octets: Vec<u8>) {
+    pub fn record(&mut self, at: Instant, octets: Vec<u8>, opened: Option<Dissection>) {
         let Some(outer::Addresses { src, dst }) = outer::addresses(&octets) else { return };
         let name_of = |address: IpAddr| {
             let station = self.stations.iter().find(|station| station.nbma == address);
@@ -322,7 +323,10 @@ impl Fabric {
         let link = self.links.first().map_or("", |link| link.name.as_str());
         // A stranger is known by his address: whoever looks for nobody in particular has to find him.
         let from = name_of(src).unwrap_or_else(|| src.to_string());
-        let packet = Packet::new(link, &from, name_of(dst).as_deref(), octets, Fate::Delivered);
+        let mut packet = Packet::new(link, &from, name_of(dst).as_deref(), octets, Fate::Delivered);
+        if let Some(read) = opened {
+            packet = packet.opened(read);
+        }
         self.timeline.push(at, What::Packet(Arc::new(packet)));
     }
 

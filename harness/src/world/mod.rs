@@ -32,6 +32,7 @@ use std::time::Duration;
 use dmvpn_core::time::Instant;
 
 use crate::agent::protocol::{Action, Outcome};
+use crate::dissect::Dissection;
 use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 use crate::verdict::cause;
@@ -145,6 +146,8 @@ pub enum Arrival {
     Recorded {
         /// The packet, from the IP header on.
         octets: Vec<u8>,
+        /// Its fields, where keys have opened it.
+        opened: Option<Box<Dissection>>,
     },
     /// What came of an order.
     Response {
@@ -349,9 +352,9 @@ impl<'d> World<'d> {
                 }
                 Ok(None)
             }
-            Arrival::Recorded { octets } => {
+            Arrival::Recorded { octets, opened } => {
                 let at = self.now();
-                self.fabric.record(at, octets);
+                self.fabric.record(at, octets, opened.map(|read| *read));
                 Ok(None)
             }
             Arrival::Response { ticket, outcome } => Ok(Some((ticket, outcome))),

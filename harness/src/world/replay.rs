@@ -18,8 +18,9 @@ use dmvpn_wire::{ipv4, ipv6};
 
 use super::{Arrival, Driver, LabError};
 use crate::agent::protocol::Action;
-use crate::capture::{self, CapturedPacket};
+use crate::capture::{self, CapturedPacket, LinkType};
 use crate::dissect::{Dissection, Session};
+use crate::keys::Keys;
 use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 use crate::verdict::cause;
@@ -28,7 +29,7 @@ use crate::verdict::cause;
 const MOST_FRAMES: usize = super::timeline::LIMIT / 2;
 
 /// A recorded packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Frame {
     /// Its number in the capture, from 1.
     pub number: u64,
@@ -36,10 +37,12 @@ pub struct Frame {
     pub at: Duration,
     /// The packet, from the outer IP header on and without what a link puts behind it.
     pub octets: Vec<u8>,
+    /// Its fields, where there are keys to open it with.
+    pub opened: Option<Box<Dissection>>,
 }
 
 /// What a capture holds for a case.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Recording {
     /// The frames, in the order of their times, and of the file where these are the same.
     pub frames: Vec<Frame>,
@@ -50,12 +53,12 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads a capture.
+    /// Reads a capture, and opens what is protected in it where keys are given: a table of Wireshark's, or a folder of them.
     ///
     /// # Errors
-    /// A file that can not be read to its end, or holds more frames than a case can take: part of a capture would let
+    /// Keys that can not be read. A file that can not be read to its end, or holds more frames than a case can take: part of a capture would let
     /// absences pass.
-    pub fn read(path: &Path) -> Result<Self, LabError> {
+    pub fn read(path: &Path, keys: Option<&Path>) -> Result<Self, LabError> {
         let broken = |problem: String, remedy: &str| LabError::environment(cause::CAPTURES, problem, remedy);
         let mut packets = Vec::new();
         for item in capture::read(path).map_err(|error| broken(error.to_string(), "look for the file, or record it"))? {
@@ -66,7 +69,23 @@ impl Recording {
                 return Err(broken(problem, "cut the part out that matters, as with editcap"));
             }
         }
-        Ok(Self::of(packets))
+        let mut recording = Self::of(packets);
+        if let Some(path) = keys {
+            let remedy = "look for the tables, or record the capture again";
+            let keys = Keys::load(path).map_err(|error| broken(error.to_string(), remedy))?;
+            recording.open(keys);
+        }
+        Ok(recording)
+    }
+
+    /// Reads the fields of all frames with these keys.
+    fn open(&mut self, keys: Keys) {
+        let mut session = Session::with_keys(keys);
+        for frame in &mut self.frames {
+            let mut read = Box::<Dissection>::default();
+            read.read(&mut session, LinkType::RAW, &frame.octets);
+            frame.opened = Some(read);
+        }
     }
 
     /// From packets in the order of a file.
@@ -83,6 +102,7 @@ impl Recording {
                     number: packet.number,
                     at: Duration::from_nanos(packet.timestamp_ns - epoch_ns),
                     octets: octets.to_vec(),
+                    opened: None,
                 }),
                 None => recording.left_out.push(packet.number),
             }
@@ -161,7 +181,7 @@ impl Driver for Replay {
         let due = self.frames.front().is_some_and(|frame| Instant::ZERO + frame.at <= deadline);
         if due && let Some(frame) = self.frames.pop_front() {
             self.now = Instant::ZERO + frame.at;
-            return Ok(Some(Arrival::Recorded { octets: frame.octets }));
+            return Ok(Some(Arrival::Recorded { octets: frame.octets, opened: frame.opened }));
         }
         self.now = self.now.max(deadline);
         Ok(None)

@@ -104,6 +104,12 @@ impl Packet {
         }
     }
 
+    /// The same, whose fields keys have opened further than its own octets would show.
+    #[must_use]
+    pub fn opened(self, read: Dissection) -> Self {
+        Self { dissection: OnceLock::from(read), ..self }
+    }
+
     /// Its fields; read once, when somebody asks first.
     pub fn dissection(&self) -> &Dissection {
         self.dissection.get_or_init(|| Dissection::of_ip(&self.octets))

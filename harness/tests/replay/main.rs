@@ -139,7 +139,7 @@ fn every_capture_distills_to_a_draft_that_passes_on_it_and_on_no_other() {
     let path = folder.path().join("mutant.pcapng");
     let mut flipped = 0;
     for capture in captures() {
-        let recording = Recording::read(&capture).unwrap();
+        let recording = Recording::read(&capture, None).unwrap();
         let material = Material::of(recording.clone());
         let chosen: Vec<_> = material.exchanges.iter().collect();
         // What holds nothing in the clear has nothing to distill.
@@ -184,16 +184,25 @@ fn the_suites_over_captures_pass_and_each_case_can_fail() {
     assert!(ran.len() >= 8, "only {} cases", ran.len());
     assert_passed(&ran);
 
-    // The same captures with another type in every message satisfy nobody.
+    // The same captures with another type in every message, or what keys no longer open, satisfy nobody.
     let empty = tempfile::tempdir().unwrap();
     let known = Captures::with(&checkout(), others.as_deref());
     for (suite, case) in suites.iter().flat_map(|suite| suite.cases.iter().map(move |case| (suite, case))) {
         let capture = suite.topology_of(case).capture.as_ref().unwrap();
-        let Ok(path) = known.path(capture) else { continue };
-        let mut recording = Recording::read(&path).unwrap();
+        let Ok(files) = known.files(capture) else { continue };
+        let mut recording = Recording::read(&files.file, files.keys.as_deref()).unwrap();
         for frame in &mut recording.frames {
-            if let Some(range) = Dissection::of_ip(&frame.octets).nhrp_range() {
-                frame.octets[range.start + 17] ^= 0x40;
+            match Dissection::of_ip(&frame.octets).nhrp_range() {
+                Some(range) => frame.octets[range.start + 17] ^= 0x40,
+                // Protected ones with another check value.
+                None => *frame.octets.last_mut().unwrap() ^= 0x40,
+            }
+        }
+        if let (Some(keys), Some(name)) = (&files.keys, &capture.keys) {
+            let copy = empty.path().join(name);
+            std::fs::create_dir_all(&copy).unwrap();
+            for table in std::fs::read_dir(keys).unwrap().map(|entry| entry.unwrap().path()) {
+                std::fs::copy(&table, copy.join(table.file_name().unwrap())).unwrap();
             }
         }
         let place = empty.path().join(&capture.file);
@@ -273,7 +282,7 @@ fn what_differs_is_declared_or_fails_and_what_is_declared_differs() {
 fn a_recorded_answer_that_is_gone_or_another_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mutant.pcapng");
-    let recording = Recording::read(&checkout().join("captures/frr-10.3-registration.pcapng")).unwrap();
+    let recording = Recording::read(&checkout().join("captures/frr-10.3-registration.pcapng"), None).unwrap();
     let both = format!("{HOPS}, {MTU}");
     // The recorded hub was silent: the built-in one is not.
     let mut silent = recording.clone();

@@ -74,8 +74,8 @@ struct Feed<'a> {
 }
 
 pub(super) fn feed<'a>(run: &mut CaseRun<'a>, step: &'a Spanned<Step>, feed: &'a FeedStep) -> Result<(), Stop> {
-    let path = run.capture.clone().ok_or_else(|| LabError::internal("`feed` without a capture"))?;
-    let lines = lines(run, Recording::read(&path)?, feed)?;
+    let files = run.capture.clone().ok_or_else(|| LabError::internal("`feed` without a capture"))?;
+    let lines = lines(run, Recording::read(&files.file, None)?, feed)?;
     let mut state = Feed {
         step,
         feed,

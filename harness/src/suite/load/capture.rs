@@ -17,14 +17,17 @@ impl Reader {
         let from = self.read(&map, "from", |r, node| r.word(node, vocabulary::SHELVES));
         let from = if from == Some(Shelf::ThirdParty.name()) { Shelf::ThirdParty } else { Shelf::Project };
         let file = self.read(&map, "file", Self::text)?;
-        let inside = file.split('/').all(|part| part != "..");
-        if !inside || (from == Shelf::ThirdParty && file.starts_with('/')) {
-            let what = format!("`{file}` leads out of the folder of captures");
-            let help = "say the path below the checkout, or with `from: third-party` below DMVPN_LAB_CAPTURES";
-            self.complain(Diagnostic::new("suite::capture", &node.span, what, "not inside").with_help(help));
+        let keys = self.read(&map, "keys", Self::text);
+        for path in keys.iter().chain([&file]) {
+            let inside = path.split('/').all(|part| part != "..");
+            if !inside || (from == Shelf::ThirdParty && path.starts_with('/')) {
+                let what = format!("`{path}` leads out of the folder of captures");
+                let help = "say the path below the checkout, or with `from: third-party` below DMVPN_LAB_CAPTURES";
+                self.complain(Diagnostic::new("suite::capture", &node.span, what, "not inside").with_help(help));
+            }
         }
         let span = map.get("file").map_or_else(|| node.span.clone(), |file| file.span.clone());
-        Some(CaptureDecl { file, from, span })
+        Some(CaptureDecl { file, from, keys, span })
     }
 
     /// Where nobody names a link, there is the one that was captured.

@@ -183,6 +183,11 @@ pub(crate) static CAPTURE: Shape = Shape {
     keys: &[
         must("file", Kind::Text, "Its path in the checkout, or in the folder that `from` names."),
         may("from", Kind::Words(SHELVES), "project (if left out), or third-party: the folder of DMVPN_LAB_CAPTURES."),
+        may(
+            "keys",
+            Kind::Text,
+            "Keys that open its ESP and IKEv2, in the same folder: a table or a profile of Wireshark's.",
+        ),
     ],
 };
 
