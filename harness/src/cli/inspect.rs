@@ -121,7 +121,7 @@ pub(super) fn run(args: &InspectArgs, place: Place<'_>, color: ColorChoice) -> R
         return Ok(ExitCode::SUCCESS);
     }
     if args.rules.rules {
-        return judge::run(&args.rules, &args.files, args.json, place, color);
+        return judge::run(&args.rules, (&args.files, &args.keys), args.json, place, color);
     }
     let filter = args.filter.as_deref().map(Filter::parse).transpose().map_err(|error| Trouble::Usage(error.into()))?;
     let stderr = Terminal::stderr(color);

@@ -33,7 +33,7 @@ pub(super) struct RuleArgs {
 
 pub(super) fn run(
     args: &RuleArgs,
-    files: &[PathBuf],
+    (files, keys): (&[PathBuf], &[PathBuf]),
     json: bool,
     place: Place<'_>,
     color: ColorChoice,
@@ -52,7 +52,7 @@ pub(super) fn run(
         let job = progress.job("Judging", "captures");
         for (index, path) in paths.iter().enumerate() {
             job.describe(&format!("{} of {}: {}", index + 1, paths.len(), path.display()));
-            all.push(rules::judge_capture(&rules, path).map_err(Trouble::Usage)?);
+            all.push(rules::judge_capture(&rules, path, keys).map_err(Trouble::Usage)?);
         }
     }
     progress.close();

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 
-use super::{Cast, Judge, RuleVerdict, Rules, Sender, Summary};
+use super::sender::Beside;
+use super::{Judge, RuleVerdict, Rules, Sender, Summary};
 use crate::capture;
 use crate::dissect::{Dissection, Session};
 
@@ -67,18 +68,25 @@ fn is_capture(path: &Path) -> bool {
     [".pcapng", ".pcap", ".cap"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// Holds a capture against rules, as far as it can be read.
+/// Holds a capture against rules, as far as it can be read. What is protected in it is opened with the keys that its
+/// sidecar names, that it brings along itself, and that are in `more`: tables of Wireshark's, or folders of them.
 ///
 /// # Errors
-/// A capture of a run that does not say who has sent what.
-pub fn judge_capture(rules: &Rules, path: &Path) -> miette::Result<Judged> {
-    let cast = Cast::beside(path)?;
+/// A capture of a run that does not say who has sent what, and keys that can not be read.
+pub fn judge_capture(rules: &Rules, path: &Path, more: &[PathBuf]) -> miette::Result<Judged> {
+    let Beside { cast, keys } = Beside::of(path)?;
     let mut judge = Judge::new(rules, path);
     let mut errors = Vec::new();
     let (mut session, mut read) = (Session::default(), Dissection::default());
+    for table in keys.iter().chain(more) {
+        session.keys_mut().add_path(table)?;
+    }
     match capture::read(path) {
-        Ok(packets) => {
-            for packet in packets {
+        Ok(mut packets) => {
+            while let Some(packet) = packets.next() {
+                for secrets in packets.take_secrets() {
+                    session.keys_mut().add_secrets(packets.path(), &secrets)?;
+                }
                 match packet {
                     Ok(packet) => {
                         read.read(&mut session, packet.linktype, &packet.octets);

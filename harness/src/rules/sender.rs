@@ -5,7 +5,7 @@
 //! what became of it).
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, WrapErr};
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,36 @@ pub enum Sender {
 #[derive(Deserialize)]
 struct Sidecar {
     nodes: BTreeMap<String, String>,
+    keys: Option<String>,
+}
+
+/// What lies beside a capture.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Who plays which node, if anything says so.
+    pub(super) cast: Option<Cast>,
+    /// Keys that open it.
+    pub(super) keys: Option<PathBuf>,
+}
+
+impl Beside {
+    /// What lies beside a capture of that path.
+    ///
+    /// # Errors
+    /// As [`Cast::beside`].
+    pub(super) fn of(capture: &Path) -> miette::Result<Self> {
+        let Some(folder) = capture.parent() else { return Ok(Self::default()) };
+        let cast = folder.join(CAST);
+        if cast.is_file() || folder.join("verdict.json").is_file() {
+            return Ok(Self { cast: Some(Cast::of_case(&cast)?), keys: None });
+        }
+        let sidecar = std::fs::read_to_string(capture.with_extension("yaml")).ok();
+        let Some(sidecar) = sidecar.and_then(|text| serde_yaml::from_str::<Sidecar>(&text).ok()) else {
+            return Ok(Self::default());
+        };
+        let keys = sidecar.keys.filter(|keys| keys != "none").map(|keys| folder.join(keys));
+        Ok(Self { cast: Some(Cast::of_nodes(sidecar.nodes)), keys })
+    }
 }
 
 /// Who plays which node of a case.
@@ -53,23 +83,22 @@ impl Cast {
     /// # Errors
     /// A folder of a case (there is a `verdict.json`) that does not say who plays.
     pub fn beside(capture: &Path) -> miette::Result<Option<Self>> {
-        let Some(folder) = capture.parent() else { return Ok(None) };
-        let path = folder.join(CAST);
-        if !path.is_file() && !folder.join("verdict.json").is_file() {
-            return Ok(Self::of_sidecar(&capture.with_extension("yaml")));
-        }
-        let text = std::fs::read_to_string(&path).into_diagnostic().wrap_err_with(|| {
+        Beside::of(capture).map(|beside| beside.cast)
+    }
+
+    /// The cast of a case, in its folder of evidence.
+    fn of_case(path: &Path) -> miette::Result<Self> {
+        let text = std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| {
             format!("{} is needed to know whose packets are judged; run the case again to get one", path.display())
         })?;
         let nodes = serde_json::from_str(&text)
             .into_diagnostic()
             .wrap_err_with(|| format!("{} does not say who plays which node", path.display()))?;
-        Ok(Some(Self(nodes)))
+        Ok(Self(nodes))
     }
 
     /// The `nodes` of a sidecar, as in `hub: hub, frr 10.3` and `spoke: spoke, scripted by the case`.
-    fn of_sidecar(path: &Path) -> Option<Self> {
-        let sidecar: Sidecar = serde_yaml::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    fn of_nodes(nodes: BTreeMap<String, String>) -> Self {
         let player = |text: &str| {
             let player = text.split_once(", ").map_or(text, |(_, player)| player);
             match player {
@@ -78,7 +107,7 @@ impl Cast {
                 player => player.to_owned(),
             }
         };
-        Some(Self(sidecar.nodes.into_iter().map(|(node, text)| (node, player(&text))).collect()))
+        Self(nodes.into_iter().map(|(node, text)| (node, player(&text))).collect())
     }
 
     /// Who plays which node: `scripted`, or name and version.

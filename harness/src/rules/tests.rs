@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::capture::{CapturedPacket, LinkType};
-use crate::dissect::{Dissection, FieldValue};
+use crate::dissect::{Dissection, FieldValue, Session};
+use crate::keys::Keys;
 use crate::run::octets::write_field;
 
 fn checkout() -> PathBuf {
@@ -183,10 +184,23 @@ fn made(base: &[Made], with: Option<&Break>) -> Vec<CapturedPacket> {
     packets
 }
 
+/// Keys of the base `opened`: its cipher changes nothing, and its check values are right or wrong.
+fn open_keys() -> Keys {
+    let mut keys = Keys::default();
+    let esp =
+        "\"IPv4\",\"*\",\"*\",\"0xd0000001\",\"NULL\",\"\",\"HMAC-SHA-1-96 [RFC2404]\",\"0x00112233445566778899\"\n";
+    keys.add("esp_sa", esp.as_bytes()).unwrap();
+    let ike = "2122232425262728,3132333435363738,,,\"NULL [RFC2410]\",,,\"NONE [RFC4306]\"";
+    keys.add("ikev2_decryption_table", ike.as_bytes()).unwrap();
+    keys
+}
+
 fn judge(rules: &Rules, packets: &[CapturedPacket]) -> Vec<RuleVerdict> {
     let mut judge = Judge::new(rules, Path::new("made.pcapng"));
+    let (mut session, mut read) = (Session::with_keys(open_keys()), Dissection::default());
     for packet in packets {
-        judge.packet(packet, &Dissection::of_ip(&packet.octets));
+        read.read(&mut session, packet.linktype, &packet.octets);
+        judge.packet(packet, &read);
     }
     judge.finish().0
 }
@@ -251,7 +265,7 @@ fn no_capture_breaks_a_rule_but_those_that_are_known_to() {
     let (mut needed, mut applied) = (std::collections::BTreeSet::new(), 0);
     let paths = all_captures();
     for path in &paths {
-        let judged = judge_capture(&rules, path).unwrap();
+        let judged = judge_capture(&rules, path, &[]).unwrap();
         for verdict in &judged.verdicts {
             applied += verdict.applied;
             needed.extend(verdict.exceptions.iter().copied());
