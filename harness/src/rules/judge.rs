@@ -1,14 +1,15 @@
 //! Holds the packets of a capture against rules, one after the other and in bounded memory.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::key::{Key, asks};
 use super::memory::Bounded;
 use super::pair::{Kept, Pair};
+use super::state::{Due, Line, MEMORY, State};
 use super::verdict::{FINDINGS_KEPT, NUMBERS_KEPT};
 use super::{Finding, Result, RuleVerdict, Rules, Sender, Summary};
 use crate::capture::CapturedPacket;
@@ -19,117 +20,10 @@ use crate::suite::rule::{Demand, Look, Shape};
 use crate::suite::{FieldMatch, Params};
 use crate::verdict::{Comparison, FieldRow};
 
-/// Exchanges, rows of packets and pairs of stations that are remembered at a time, by each rule.
-const MEMORY: usize = 4096;
 /// Messages of one request id that are remembered: its copies on the way, and those of others with the same id.
 const COPIES: usize = 32;
 /// How far back a value that came before is remembered in a row of packets.
 const WINDOW: usize = 1024;
-
-/// What tells exchanges apart, as far as no rule is about it: the rest of a request may be what a reply gets wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    /// GRE key, type of the request, Request ID.
-    Nhrp(Option<u64>, u8, u64),
-    /// SPI of the initiator, exchange type, Message ID, whether the initiator asks.
-    Ike2(u64, u64, u64, bool),
-}
-
-impl Key {
-    fn of(read: &Dissection) -> Option<Self> {
-        if let Some(kind @ 1..=6) = read.nhrp_type() {
-            let asked = kind - (kind + 1) % 2;
-            return Some(Key::Nhrp(read.uint("gre.key"), asked, read.uint("request_id")?));
-        }
-        let by_initiator = read.uint("ike.flags.I")? == 1;
-        let asking = read.uint("ike.flags.R")? == 0;
-        let (spi, exchange) = (read.uint("ike.initiator_spi")?, read.uint("ike.exchange")?);
-        Some(Key::Ike2(spi, exchange, read.uint("ike.msg_id")?, by_initiator == asking))
-    }
-
-    /// The request that an Error Indication is about.
-    fn quoted(read: &Dissection) -> Option<Self> {
-        let kind = u8::try_from(read.uint("error.quoted.type")?).ok()?;
-        Some(Key::Nhrp(read.uint("gre.key"), kind, read.uint("error.quoted.request_id")?))
-    }
-
-    /// What a station that breaks rules on purpose is remembered by: it may have broken the GRE key as well.
-    fn without_tunnel(self) -> Self {
-        match self {
-            Key::Nhrp(_, kind, id) => Key::Nhrp(None, kind, id),
-            ike => ike,
-        }
-    }
-}
-
-/// Whether a message asks.
-fn asks(read: &Dissection) -> bool {
-    match read.nhrp_type() {
-        Some(kind) => kind % 2 == 1,
-        None => read.uint("ike.flags.R") == Some(0),
-    }
-}
-
-/// A row of packets.
-#[derive(Debug)]
-struct Line {
-    previous: Arc<Kept>,
-    /// Values of the fields that must not come twice, each with a hash of the whole message.
-    seen: VecDeque<(String, u64, u64)>,
-}
-
-/// A request whose answer is due.
-#[derive(Debug)]
-struct Due {
-    until_ns: u64,
-    request: Arc<Kept>,
-    sender: Sender,
-}
-
-/// What a rule remembers.
-#[derive(Debug)]
-struct Memory {
-    lines: Bounded<String, Line>,
-    /// Pairs of stations between which the opening packet was seen.
-    opened: Bounded<(IpAddr, IpAddr), ()>,
-    /// Directions in which a row has begun, and whether behind an opening packet.
-    begun: Bounded<(IpAddr, IpAddr), bool>,
-    /// What `never` counts behind, with the first packet.
-    behind: Bounded<String, u64>,
-    due: Bounded<(Key, Option<IpAddr>), Due>,
-    next_due_ns: u64,
-}
-
-impl Memory {
-    fn new() -> Self {
-        Self {
-            lines: Bounded::new(MEMORY),
-            opened: Bounded::new(MEMORY),
-            begun: Bounded::new(MEMORY),
-            behind: Bounded::new(MEMORY),
-            due: Bounded::new(MEMORY),
-            next_due_ns: u64::MAX,
-        }
-    }
-
-    fn forgotten(&self) -> u64 {
-        self.lines.forgotten() + self.begun.forgotten() + self.behind.forgotten() + self.due.forgotten()
-    }
-}
-
-/// What is known of a rule so far.
-#[derive(Debug)]
-struct State {
-    memory: Memory,
-    applied: u64,
-    breaches: u64,
-    /// Of these, how many can not be more than a warning.
-    soft: u64,
-    known: u64,
-    packets: Vec<u64>,
-    findings: Vec<Finding>,
-    exceptions: BTreeSet<usize>,
-}
 
 /// Holds the packets of one capture against rules.
 #[derive(Debug)]
@@ -159,20 +53,10 @@ struct Now<'a> {
 impl<'r> Judge<'r> {
     /// A judge of the capture at that path, which has seen nothing yet.
     pub fn new(rules: &'r Rules, capture: &Path) -> Self {
-        let state = || State {
-            memory: Memory::new(),
-            applied: 0,
-            breaches: 0,
-            soft: 0,
-            known: 0,
-            packets: Vec::new(),
-            findings: Vec::new(),
-            exceptions: BTreeSet::new(),
-        };
         Self {
             rules,
             capture: capture.to_owned(),
-            states: rules.rules.iter().map(|_| state()).collect(),
+            states: rules.rules.iter().map(|_| State::new()).collect(),
             messages: Bounded::new(MEMORY),
             tainted: Bounded::new(MEMORY),
             summary: Summary::default(),
@@ -377,7 +261,7 @@ impl<'r> Judge<'r> {
                 self.breach(index, Pair::one(&due.request), vec![row], &due.sender, true);
             }
         }
-        let settled = if asks(read) { Key::quoted(read) } else { now.key };
+        let settled = Key::quoted(read).or(now.key.filter(|_| !asks(read)));
         if let Some(key) = settled
             && self.states[index].memory.due.remove(&(key, now.kept.to)).is_some()
         {
@@ -535,6 +419,12 @@ impl<'r> Judge<'r> {
     fn remember(&mut self, key: Key, kept: Arc<Kept>) {
         match self.messages.get_mut(&key) {
             Some(copies) => {
+                // One that was only sent again says nothing new: the latest stands for all of them.
+                let same = |copy: &Arc<Kept>| {
+                    (copy.from, copy.to, &copy.broken) == (kept.from, kept.to, &kept.broken)
+                        && copy.octets() == kept.octets()
+                };
+                copies.retain(|copy| !same(copy));
                 if copies.len() >= COPIES {
                     copies.pop_front();
                     self.summary.forgotten += 1;

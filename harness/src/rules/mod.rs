@@ -11,11 +11,13 @@
 //! requirement that a rule cites decides what a breach is: of a SHOULD, a warning.
 
 mod judge;
+mod key;
 mod memory;
 mod pair;
 mod place;
 mod report;
 mod sender;
+mod state;
 mod verdict;
 
 #[cfg(test)]

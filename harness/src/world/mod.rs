@@ -204,25 +204,47 @@ pub trait Driver {
     /// Boots a router for a node, unless it runs already. True if it was booted now and is as its image left it.
     ///
     /// # Errors
-    /// What keeps it from booting.
-    fn boot(&mut self, node: &str, implementation: &Implementation, release: &Release) -> Result<bool, LabError>;
+    /// What keeps it from booting; as with all that follows, that there are no routers in this world.
+    fn boot(&mut self, node: &str, _implementation: &Implementation, _release: &Release) -> Result<bool, LabError> {
+        Err(nobody(self.name(), node))
+    }
 
     /// Takes a router away that can not be trusted any more; the next case gets a new one.
-    fn discard(&mut self, node: &str);
+    fn discard(&mut self, _node: &str) {}
 
     /// Tells a router's side of the wire which addresses there are on it, the router's own not among them.
-    fn neighbours(&mut self, node: &str, addresses: Vec<IpAddr>) -> Result<(), LabError>;
+    ///
+    /// # Errors
+    /// A router that can not be told.
+    fn neighbours(&mut self, _node: &str, _addresses: Vec<IpAddr>) -> Result<(), LabError> {
+        Ok(())
+    }
 
     /// Puts an IP packet on a router's wire.
-    fn transmit(&mut self, node: &str, octets: &[u8]) -> Result<(), LabError>;
+    ///
+    /// # Errors
+    /// A router that is not there.
+    fn transmit(&mut self, node: &str, _octets: &[u8]) -> Result<(), LabError> {
+        Err(nobody(self.name(), node))
+    }
 
     /// Orders a router's agent to do something. The answer is an [`Arrival::Response`] with the returned number.
-    fn order(&mut self, node: &str, action: Action) -> Result<u64, LabError>;
+    ///
+    /// # Errors
+    /// A router that is not there.
+    fn order(&mut self, node: &str, _action: Action) -> Result<u64, LabError> {
+        Err(nobody(self.name(), node))
+    }
 
     /// Ways into routers for people; none where there are no routers.
     fn sessions(&self) -> Option<Arc<Sessions>> {
         None
     }
+}
+
+/// Nobody plays a node that is outside the process where nothing is outside.
+fn nobody(world: &str, node: &str) -> LabError {
+    LabError::internal(format!("node `{node}` is outside the process, and world {world} has no outside"))
 }
 
 /// A fabric that is driven.

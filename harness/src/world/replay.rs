@@ -7,7 +7,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +16,9 @@ use dmvpn_core::time::Instant;
 use dmvpn_wire::{ipv4, ipv6};
 
 use super::{Arrival, Driver, LabError};
-use crate::agent::protocol::Action;
 use crate::capture::{self, CapturedPacket, LinkType};
 use crate::dissect::{Dissection, Session};
 use crate::keys::Keys;
-use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 use crate::verdict::cause;
 
@@ -186,26 +183,4 @@ impl Driver for Replay {
         self.now = self.now.max(deadline);
         Ok(None)
     }
-
-    fn boot(&mut self, node: &str, _: &Implementation, _: &Release) -> Result<bool, LabError> {
-        Err(past(node))
-    }
-
-    fn discard(&mut self, _: &str) {}
-
-    fn neighbours(&mut self, _: &str, _: Vec<IpAddr>) -> Result<(), LabError> {
-        Ok(())
-    }
-
-    fn transmit(&mut self, node: &str, _: &[u8]) -> Result<(), LabError> {
-        Err(past(node))
-    }
-
-    fn order(&mut self, node: &str, _: Action) -> Result<u64, LabError> {
-        Err(past(node))
-    }
-}
-
-fn past(node: &str) -> LabError {
-    LabError::internal(format!("node `{node}` is of a capture, and has played already"))
 }

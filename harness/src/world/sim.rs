@@ -1,6 +1,5 @@
 //! World `sim`: everything in process, and time that jumps to whatever happens next.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,8 +7,6 @@ use std::time::Duration;
 use dmvpn_core::time::Instant;
 
 use super::{Arrival, Driver, LabError};
-use crate::agent::protocol::Action;
-use crate::subject::{Implementation, Release};
 use crate::suite::ClockKind;
 
 /// Where virtual time begins for captures, unless the case says otherwise: 2026-01-01T00:00:00Z, the same in every run.
@@ -59,26 +56,4 @@ impl Driver for Sim {
         self.now = self.now.max(deadline);
         Ok(None)
     }
-
-    fn boot(&mut self, node: &str, _: &Implementation, _: &Release) -> Result<bool, LabError> {
-        Err(nobody(node))
-    }
-
-    fn discard(&mut self, _: &str) {}
-
-    fn neighbours(&mut self, _: &str, _: Vec<IpAddr>) -> Result<(), LabError> {
-        Ok(())
-    }
-
-    fn transmit(&mut self, node: &str, _: &[u8]) -> Result<(), LabError> {
-        Err(nobody(node))
-    }
-
-    fn order(&mut self, node: &str, _: Action) -> Result<u64, LabError> {
-        Err(nobody(node))
-    }
-}
-
-fn nobody(node: &str) -> LabError {
-    LabError::internal(format!("node `{node}` is outside the process, and world sim has no outside"))
 }
