@@ -135,9 +135,11 @@ impl<'r> Judge<'r> {
     fn alone(&mut self, kept: &Arc<Kept>, key: Option<Key>, sender: &Sender, silent: bool) -> Vec<usize> {
         let pair = Pair::one(kept);
         let mut broken = Vec::new();
+        let copies = key.and_then(|key| self.messages.get(&key));
+        let passed_on = copies.is_some_and(|copies| copies.iter().any(|copy| came_to_sender(copy, kept)));
         for (index, (rule, _)) in self.rules.rules.iter().enumerate() {
-            let Shape::Packet { when, then } = &rule.shape else { continue };
-            if !fits(when, pair, &self.env) {
+            let Shape::Packet { when, begins, then } = &rule.shape else { continue };
+            if (*begins && passed_on) || !fits(when, pair, &self.env) {
                 continue;
             }
             let rows = rows(pair, then, &self.env);
@@ -434,6 +436,11 @@ impl<'r> Judge<'r> {
             None => self.messages.insert(key, VecDeque::from([kept])),
         }
     }
+}
+
+/// Whether a message of that kind has come to who sends this one now, so that it may be what is passed on.
+fn came_to_sender(copy: &Kept, now: &Kept) -> bool {
+    copy.to == now.from && copy.from != now.from && copy.read.nhrp_type() == now.read.nhrp_type()
 }
 
 fn fits(look: &Look, pair: Pair<'_>, env: &Env) -> bool {

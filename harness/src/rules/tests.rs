@@ -318,7 +318,7 @@ fn a_rule_that_is_not_right_says_what_is_meant() {
         mistake("when: { msg: nhrp, match: { hdr.hopcont: 1 } }, then: { hdr.type: 1 }"),
         "5: unknown field `hdr.hopcont` (did you mean `hdr.hopcnt`?)"
     );
-    assert_eq!(mistake("when: { msg: nhrp }"), "5: this rule demands nothing (`when` goes with `then`)");
+    assert_eq!(mistake("when: { msg: nhrp }"), "5: this rule demands nothing (`when` goes with `begins` and `then`)");
     assert!(
         mistake("when: { msg: nhrp }, then: { hdr.pktsz: { same_as: lenght } }").contains("did you mean `length`?")
     );

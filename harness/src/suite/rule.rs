@@ -55,6 +55,8 @@ pub enum Shape {
     Packet {
         /// The packets.
         when: Look,
+        /// Whether only who begins with such a message is judged, and nobody who passes it on.
+        begins: bool,
         /// What they must be.
         then: Row,
     },

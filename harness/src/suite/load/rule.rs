@@ -15,7 +15,7 @@ const SHAPES: [(&str, &[&str]); 5] = [
     ("forward", &["if", "same", "then"]),
     ("series", &["per", "after", "first", "unique", "if", "same", "then"]),
     ("never", &["after", "per"]),
-    ("when", &["then"]),
+    ("when", &["begins", "then"]),
 ];
 
 impl Reader {
@@ -98,7 +98,7 @@ impl Reader {
             self.complain(Diagnostic::new("suite::missing_key", map.span, what, "nothing to look at"));
             return None;
         };
-        let judging = ["reply", "answered", "per", "after", "first", "unique", "if", "same", "then"];
+        let judging = ["reply", "answered", "begins", "per", "after", "first", "unique", "if", "same", "then"];
         let foreign = all.iter().chain(&judging).find(|key| map.has(key) && *key != kind && !own.contains(key));
         if let Some(foreign) = foreign {
             let what = format!("`{foreign}` does not go with `{kind}`");
@@ -146,7 +146,10 @@ impl Reader {
                 let per = self.read(map, "per", Self::paths).unwrap_or_default();
                 Shape::Never { after: after?, never: never?, per }
             }
-            _ => Shape::Packet { when: self.look(map, "when")?, then: self.fields(map, "then") },
+            _ => {
+                let begins = self.read(map, "begins", Self::bool).unwrap_or_default();
+                Shape::Packet { when: self.look(map, "when")?, begins, then: self.fields(map, "then") }
+            }
         };
         let empty = match &shape {
             Shape::Packet { then, .. } => then.is_empty(),

@@ -25,6 +25,7 @@ pub(crate) static RULE: Shape = Shape {
         must("cites", PATHS, "Requirements of the catalogue that it judges; the strongest decides what a breach is."),
         may("note", Kind::Text, "Which reading was chosen, or what the rule can not see."),
         may("when", LOOK_AT, "Packets that it is about."),
+        may("begins", Kind::Bool, "Of `when` only who begins with the message is judged, not who passes it on."),
         may("request", LOOK_AT, "Requests; the reply is paired with its request, which is `request.` in paths."),
         may("reply", LOOK_AT, "Replies that it is about."),
         may("answered", Kind::Duration, "A reply, or an Error Indication, comes so soon; a breach is a warning."),
