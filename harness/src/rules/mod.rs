@@ -52,9 +52,11 @@ impl Rules {
             *entry.rule == rule
                 && match &entry.place {
                     Exempt::Capture(path) => capture.ends_with(path),
-                    Exempt::Implementation { name, versions } => match sender {
+                    Exempt::Implementation { name, versions, case } => match sender {
                         Sender::Player { implementation, version, .. } => {
-                            implementation == name && versions.as_ref().is_none_or(|range| range.contains(version))
+                            implementation == name
+                                && versions.as_ref().is_none_or(|range| range.contains(version))
+                                && case.as_ref().is_none_or(|case| is_of(capture, case))
                         }
                         _ => false,
                     },
@@ -66,6 +68,11 @@ impl Rules {
     pub fn cited(&self) -> std::collections::BTreeSet<&str> {
         self.rules.iter().flat_map(|(rule, _)| &rule.cites).map(|cite| cite.value.as_str()).collect()
     }
+}
+
+/// Whether a capture is evidence of a case of that id, or of a suite of that name: folders are named after both.
+fn is_of(capture: &Path, case: &str) -> bool {
+    capture.parent().is_some_and(|folder| folder.ancestors().any(|folder| folder.ends_with(case)))
 }
 
 /// Reads all rules of a file or folder. What they cite is looked up in the catalogue.

@@ -452,6 +452,15 @@ fn a_breach_that_is_known_of_an_implementation_is_told_apart() {
     assert_eq!(judged("frr 10.3"), (Result::Known, 2, vec![0]));
     assert_eq!(judged("frr 7.5.1"), (Result::Fail, 0, vec![]));
     assert_eq!(judged("peer 10.3"), (Result::Fail, 0, vec![]));
+
+    // What a case makes it do is known in what that case, or a case of that suite, has left, and nowhere else.
+    let Exempt::Implementation { case, .. } = &mut rules.exceptions[0].place else { panic!() };
+    *case = Some("nhrp/own".to_owned());
+    let frr = Sender::Player { node: "hub".into(), implementation: "frr".into(), version: "10.3".into() };
+    let known = |path: &str| rules.exception("own/one", Path::new(path), &frr);
+    assert_eq!(known("runs/now/nhrp/own/case/frr_10.3/wan.pcapng"), Some(0));
+    assert_eq!(known("runs/now/nhrp/owner/case/frr_10.3/wan.pcapng"), None);
+    assert_eq!(known("nhrp/own.pcapng"), None);
 }
 
 #[test]

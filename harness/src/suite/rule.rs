@@ -132,5 +132,7 @@ pub enum Exempt {
         name: String,
         /// Its versions; all if `None`.
         versions: Option<crate::version::Range>,
+        /// Only in what this case, or a case of this suite, leaves: it makes the implementation send so.
+        case: Option<String>,
     },
 }

@@ -200,9 +200,10 @@ impl Reader {
             }
             range
         });
+        let case = self.read(&map, "case", |r, node| r.slug(node, true));
         let place = match self.exactly_one(&map, &node.span, &["capture", "impl"])? {
             "capture" => Exempt::Capture(capture?),
-            _ => Exempt::Implementation { name: name?, versions },
+            _ => Exempt::Implementation { name: name?, versions, case },
         };
         Some(Exception { rule: rule?, place, reason: reason? })
     }

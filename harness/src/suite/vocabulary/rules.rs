@@ -69,6 +69,7 @@ pub(crate) static BREACH: Shape = Shape {
         may("capture", Kind::Text, "The last parts of the capture's path."),
         may("impl", Kind::Slug { path: false }, "Name of the implementation that sends so."),
         may("versions", Kind::Text, "Its versions that do, as in \">=8.0, <10.2\"; all if left out."),
+        may("case", Kind::Slug { path: true }, "Only in what this case, or a case of this suite, leaves."),
         must("reason", Kind::Text, "What is done otherwise."),
     ],
 };
