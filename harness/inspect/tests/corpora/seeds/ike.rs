@@ -1,5 +1,7 @@
 //! IKE messages that go in circles, lie about lengths, or are endless.
 
+use dmvpn_inspect::capture::LinkType;
+
 use super::Seeds;
 use super::build::*;
 
@@ -70,4 +72,22 @@ pub(super) fn hostile_ike(seeds: &mut Seeds) {
     }
     seeds.packet("hostile-keepalive", &ipv4(17, 0, &udp(4500, &[0xFF])));
     seeds.packet("hostile-ike-marker-alone", &ipv4(17, 0, &udp(4500, &[0; 4])));
+    let piece = |number: u8, total: u8, octets: &[u8]| {
+        let next = if number == 1 { 44 } else { 0 };
+        let message = ike(0x20, 35, 8, 53, &payload(next, &[&[0, number, 0, total][..], octets, &[0]].concat()));
+        ipv4(17, 0, &udp(500, &message))
+    };
+    let (one, two) = inside.split_at(20);
+    for (name, packets) in [
+        ("made-ike-pieces", vec![piece(2, 2, two), piece(1, 2, one)]),
+        ("hostile-ike-pieces-repeated", vec![piece(1, 3, one), piece(1, 3, one), piece(3, 3, one), piece(2, 3, two)]),
+        (
+            "hostile-ike-pieces-of-other-totals",
+            vec![piece(1, 2, one), piece(2, 3, two), piece(2, 2, two), piece(0, 2, two)],
+        ),
+        ("hostile-ike-pieces-of-nothing", (1..=100).map(|number| piece(number, 255, &[])).collect()),
+    ] {
+        let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
+        seeds.put("file", name, pcapng(LinkType::RAW, &packets));
+    }
 }
