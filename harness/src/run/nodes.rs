@@ -110,6 +110,8 @@ pub struct Ipsec {
     pub child_rekey: u64,
     /// Silence after which it asks for a sign of life.
     pub dpd: u64,
+    /// The largest IP packet in which it sends an IKE message, in octets; `None` is its own choice.
+    pub fragment: Option<u16>,
 }
 
 /// A tunnel with every question answered.
@@ -217,6 +219,7 @@ impl Station {
             ike_rekey: seconds(&ipsec.ike_rekey),
             child_rekey: seconds(&ipsec.child_rekey),
             dpd: seconds(&ipsec.dpd),
+            fragment: ipsec.fragment,
         });
         let lan = node.lan.iter().map(|lan| Lan {
             address: lan.addr,

@@ -435,6 +435,9 @@ pub struct IpsecDecl {
     pub child_rekey: Option<DurationExpr>,
     /// How long the node takes silence before it asks whether the other side still lives; `None` never asks.
     pub dpd: Option<DurationExpr>,
+    /// The largest IP packet in which the node sends an IKE message, in octets: longer ones go in pieces (RFC 7383).
+    /// `None` leaves it to the node.
+    pub fragment: Option<u16>,
 }
 
 /// A link as declared.

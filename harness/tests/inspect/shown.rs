@@ -130,15 +130,14 @@ fn the_captures_of_the_project_say_what_their_sidecars_say() {
 }
 
 #[test]
-fn keys_open_what_two_strongswan_have_protected() {
-    for version in ["5.9.8", "6.0.1"] {
-        let (file, keys) =
-            (format!("strongswan-{version}-protected.pcapng"), format!("strongswan-{version}-protected.keys"));
+fn keys_open_what_strongswan_has_protected() {
+    for name in ["5.9.8-protected", "6.0.1-protected", "6.0.1-pieces"] {
+        let (file, keys) = (format!("strongswan-{name}.pcapng"), format!("strongswan-{name}.keys"));
         let shut = inspect(&captures(), &[&file]).out;
         assert!(!shut.contains("IP in GRE") && !shut.contains("Child SA"), "{shut}");
         let said = inspect(&captures(), &[&file, "--keys", &keys]);
         assert_eq!((said.code, said.err.as_str()), (0, ""));
         let packets = inspect(&captures(), &[&file, "--keys", &keys, "--packets"]).out;
-        insta::assert_snapshot!(format!("strongswan-{version}"), format!("{}\n{packets}", said.out));
+        insta::assert_snapshot!(format!("strongswan-{name}"), format!("{}\n{packets}", said.out));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use dmvpn_wire::isakmp::body::Notification;
+use dmvpn_wire::isakmp::body::{Fragment, Notification};
 use dmvpn_wire::isakmp::{
     ExchangeType, Flags, LEN, Packet, PayloadType, PayloadView, Payloads, Span, Version, field, ike1, ike2,
 };
@@ -162,7 +162,9 @@ impl Context {
             PayloadType::SAT_1 if self.is_first_phase() => Some("NAT-OA"),
             _ => None,
         };
-        Label { kind: payload.kind(), name, notified }
+        let piece = (payload.kind() == PayloadType::SKF).then(|| Fragment::new(payload.body()));
+        let piece = piece.and_then(|piece| piece.number().zip(piece.total()));
+        Label { kind: payload.kind(), name, notified, piece }
     }
 
     fn is_first_phase(self) -> bool {
@@ -178,6 +180,8 @@ struct Label {
     name: Option<&'static str>,
     /// Type of a notification.
     notified: Option<u16>,
+    /// Number of a piece, and how many there are.
+    piece: Option<(u16, u16)>,
 }
 
 impl fmt::Display for Label {
@@ -185,6 +189,9 @@ impl fmt::Display for Label {
         match self.name {
             Some(name) => f.write_str(name)?,
             None => write!(f, "{}", self.kind)?,
+        }
+        if let Some((number, total)) = self.piece {
+            write!(f, " {number} of {total}")?;
         }
         match self.notified {
             Some(number) if self.kind == PayloadType::N => write!(f, "({})", ike2::NotifyType(number)),

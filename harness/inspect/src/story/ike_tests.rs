@@ -46,7 +46,8 @@ fn message(exchange: u8, flags: u8, id: u8, next: u8, body: &[u8]) -> Vec<u8> {
     let udp_length = u16::try_from(8 + ike.len()).unwrap().to_be_bytes();
     let total = u16::try_from(28 + ike.len()).unwrap().to_be_bytes();
     let (src, dst) = if flags & ANSWERS == 0 { (11, 1) } else { (1, 11) };
-    let ip = [0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, src, 192, 0, 2, dst];
+    let mut ip = [0x45, 0, total[0], total[1], 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, src, 192, 0, 2, dst];
+    dmvpn_wire::ipv4::Packet::new(&mut ip[..]).fill_checksum();
     [&ip[..], &[1, 0xF4, 1, 0xF4], &udp_length, &[0, 0], &ike].concat()
 }
 
@@ -149,7 +150,7 @@ fn pieces_are_one_message_and_no_retries() {
     let names: Vec<_> = read.buffers().map(|(name, _)| name).collect();
     assert_eq!(names, ["frame", "decrypted IKE", "reassembled IKE"]);
     assert_eq!((field.buffer, field.range), (2, 18..19));
-    assert_eq!(read.summary(), "IKEv2 IKE_AUTH request 1: SKF, 44 octets, inside: AUTH SA");
+    assert_eq!(read.summary(), "IKEv2 IKE_AUTH request 1: SKF 2 of 4, 44 octets, inside: AUTH SA");
     assert!(read.troubles().next().is_none(), "{:?}", read.troubles().collect::<Vec<_>>());
 }
 

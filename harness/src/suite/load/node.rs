@@ -23,6 +23,9 @@ struct TunnelKeys {
     mtu: Option<u32>,
 }
 
+/// The largest IP packet that a piece of an IKE message never fits into, in octets.
+const SMALLEST_FRAGMENT: u64 = 99;
+
 impl Reader {
     pub(super) fn node(&mut self, entry: &Entry) -> Option<NodeDecl> {
         let (name, span) = (&entry.key.value, &entry.key.span);
@@ -299,7 +302,15 @@ impl Reader {
         let ike_rekey = self.read(&map, "ike_rekey", Self::lifetime);
         let child_rekey = self.read(&map, "child_rekey", Self::lifetime);
         let dpd = self.read(&map, "dpd", Self::lifetime);
-        Some(IpsecDecl { psk: psk?, ike_rekey, child_rekey, dpd })
+        let fragment = self.read(&map, "fragment", |r, node| match r.int(node, u16::MAX.into())? {
+            // Headers, an initialisation vector and a check value have to leave room for something.
+            0..=SMALLEST_FRAGMENT => {
+                r.mismatch(node, &format!("more than {SMALLEST_FRAGMENT} octets"), None);
+                None
+            }
+            octets => u16::try_from(octets).ok(),
+        });
+        Some(IpsecDecl { psk: psk?, ike_rekey, child_rekey, dpd, fragment })
     }
 
     /// A time after which a daemon does something: they all count whole seconds, and nought means never to them.

@@ -303,6 +303,7 @@ pub(crate) static IPSEC: Shape = Shape {
         may("ike_rekey", Kind::Duration, "After which it rekeys its IKE SA; whole seconds; never if left out."),
         may("child_rekey", Kind::Duration, "After which it rekeys its Child SA; whole seconds; never if left out."),
         may("dpd", Kind::Duration, "Silence after which it asks for a sign of life; whole seconds; never if left out."),
+        may("fragment", Kind::Int, "Largest IP packet in which it sends an IKE message; its own choice if left out."),
     ],
 };
 
