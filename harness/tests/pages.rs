@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+#[path = "common/browser.rs"]
+mod browser;
 
 /// One case holds and one does not; a title tries to be more than a text.
 const SUITE: &str = "schema: 1
@@ -33,27 +34,13 @@ cases:
       - expect: { from: hub, msg: nhrp.registration_reply, match: { \"cie[0].code\": 14 }, within: 1s }
 ";
 
-/// The browser's name; `None`, said aloud, if there is none.
-fn browser(test: &str) -> Option<&'static str> {
-    let found = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
-    if found.is_none() {
-        let denied = std::env::var_os("DMVPN_LAB_DENY_SKIPS").is_some_and(|value| value == "1");
-        assert!(!denied, "no Chromium is installed, and skips are denied");
-        eprintln!("skipped: {test}: no Chromium is installed");
-    }
-    found
-}
-
 /// The page as the browser has made it of the file, at this width.
 ///
-/// A window has a least width of its own, so that the page is looked at through a frame; the frame's page tells what its
-/// script has set.
+/// The frame's page tells what the script of the page has set.
 fn seen(browser: &str, page: &Path, hash: &str, width: u32) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let frame = profile.path().join("frame.html");
-    let url = format!("file://{}{hash}", page.display());
-    let text = format!(
-        "<!doctype html><iframe width={width} height=900 src=\"{url}\"></iframe><pre></pre><script>
+    let url = browser::url(page);
+    let frame = format!(
+        "<!doctype html><iframe width={width} height=900 src=\"{url}{hash}\"></iframe><pre></pre><script>
         addEventListener('load', () => {{
           const inside = document.querySelector('iframe').contentDocument;
           document.querySelector('pre').textContent = inside.documentElement.outerHTML;
@@ -68,17 +55,7 @@ fn seen(browser: &str, page: &Path, hash: &str, width: u32) -> String {
           document.body.dataset.stops = inside.querySelectorAll('#matrix a[tabindex=\"0\"]').length;
         }});</script>"
     );
-    fs::write(&frame, text).unwrap();
-    let output = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"])
-        .args(["--virtual-time-budget=5000", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().join("profile").display()))
-        .arg(format!("file://{}", frame.display()))
-        .output()
-        .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(dom.contains("</html>"), "{dom}{}", String::from_utf8_lossy(&output.stderr));
-    dom
+    browser::dom(browser, &frame)
 }
 
 /// What the script of a page has noted about itself.
@@ -102,7 +79,7 @@ fn pages(folder: &Path) -> PathBuf {
 
 #[test]
 fn a_browser_shows_the_matrix_and_its_filter() {
-    let Some(browser) = browser("a_browser_shows_the_matrix_and_its_filter") else { return };
+    let Some(browser) = browser::find("a_browser_shows_the_matrix_and_its_filter") else { return };
     let folder = tempfile::tempdir().unwrap();
     let index = pages(folder.path()).join("index.html");
     for width in [390, 1280] {
@@ -126,7 +103,7 @@ fn a_browser_shows_the_matrix_and_its_filter() {
 
 #[test]
 fn a_browser_shows_a_case() {
-    let Some(browser) = browser("a_browser_shows_a_case") else { return };
+    let Some(browser) = browser::find("a_browser_shows_a_case") else { return };
     let folder = tempfile::tempdir().unwrap();
     let page = pages(folder.path()).join("cases/own-breaks.html");
     for width in [390, 1280] {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests, outside of the functions that clippy knows as such")]
 
+#[path = "../common/browser.rs"]
+mod browser;
 mod ends;
 mod hostile;
 mod live;

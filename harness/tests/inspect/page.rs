@@ -1,26 +1,14 @@
 //! The page in a browser: headless Chromium, from `file://`, at the width of a desk and of a phone.
 
 use std::path::Path;
-use std::process::Command;
 
-use crate::{folder, inspect, skipped};
-
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-
-fn browser(test: &str) -> Option<&'static str> {
-    let found = BROWSERS.into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
-    if found.is_none() {
-        skipped(test, "no Chromium is installed");
-    }
-    found
-}
+use crate::browser::{self, url};
+use crate::{folder, inspect};
 
 /// What the page's script has noted about itself, after the second arrow of the ladder was opened and a field looked at.
 fn noted(browser: &str, page: &Path, width: u32) -> String {
-    let profile = tempfile::tempdir().unwrap();
-    let frame = profile.path().join("frame.html");
-    let text = format!(
-        "<!doctype html><iframe width={width} height=900 src=\"file://{}\"></iframe><script>
+    let frame = format!(
+        "<!doctype html><iframe width={width} height=900 src=\"{}\"></iframe><script>
         addEventListener('load', async () => {{
           const inside = document.querySelector('iframe').contentDocument;
           inside.querySelectorAll('.ladder a')[6].dispatchEvent(new MouseEvent('click', {{ bubbles: true, cancelable: true }}));
@@ -34,24 +22,16 @@ fn noted(browser: &str, page: &Path, width: u32) -> String {
           at.next = inside.documentElement.dataset.packet;
           document.title = Object.keys(at).sort().map((name) => `${{name}}=${{at[name]}}`).join(';');
         }});</script>",
-        page.display()
+        url(page)
     );
-    std::fs::write(&frame, text).unwrap();
-    let output = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"])
-        .args(["--virtual-time-budget=5000", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().join("profile").display()))
-        .arg(format!("file://{}", frame.display()))
-        .output()
-        .unwrap();
-    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
+    let dom = browser::dom(browser, &frame);
     let title = dom.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
-    title.unwrap_or_else(|| panic!("{dom}{}", String::from_utf8_lossy(&output.stderr))).0.to_owned()
+    title.unwrap_or_else(|| panic!("{dom}")).0.to_owned()
 }
 
 #[test]
 fn a_browser_opens_packets_and_their_fields() {
-    let Some(browser) = browser("a_browser_opens_packets_and_their_fields") else { return };
+    let Some(browser) = browser::find("a_browser_opens_packets_and_their_fields") else { return };
     let folder = folder();
     let page = folder.path().join("page.html").canonicalize().unwrap_or(folder.path().join("page.html"));
     let said = inspect(folder.path(), &["all.pcap", "--html", "page.html"]);
