@@ -127,14 +127,15 @@ fn inside_by_fields(read: &Dissection) -> Option<IkeInside> {
     let first = sealed.map_or(0, |at| at + 1);
     let mut inside = IkeInside { empty: kinds.len() == first, ..IkeInside::default() };
     for (index, kind) in kinds.iter().enumerate().skip(first) {
-        let small = |name: &str| of(index, name).map(|number| u8::try_from(number).unwrap());
+        let small = |name: &str| of(index, name).map(|number| u8::try_from(number).expect("an octet"));
         let notified = of(index, "notify_type");
         match kind {
             1 | 33 => inside.proposes = inside.proposes.or(small("proposal[0].protocol")),
             12 | 42 => inside.deletes = inside.deletes.or(small("protocol")),
             11 | 41 => {
                 inside.rekeys |= (*kind, notified) == (41, Some(16_393));
-                let error = notified.filter(|number| *number < 16_384).map(|number| u16::try_from(number).unwrap());
+                let error =
+                    notified.filter(|number| *number < 16_384).map(|number| u16::try_from(number).expect("two octets"));
                 inside.error = inside.error.or(error);
             }
             _ => {}
