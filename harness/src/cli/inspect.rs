@@ -16,7 +16,8 @@ use dmvpn_inspect::story::{self, Story};
 use dmvpn_inspect::view::Viewer;
 
 use super::judge::{self, RuleArgs};
-use super::{Place, Trouble, out, out_octets, stop_on_signals};
+use super::signals::stop_on_signals;
+use super::{Place, Trouble, out, out_octets};
 use crate::capture::{ReadError, ReadErrorKind};
 use crate::inspect::difference::{self, Side};
 use crate::inspect::ladder::{self, Rungs};

@@ -20,14 +20,13 @@ mod record;
 mod report;
 mod run;
 mod shell;
+mod signals;
 mod up;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -186,28 +185,6 @@ fn out_octets(octets: &[u8]) {
     if stdout.write_all(octets).and_then(|()| stdout.flush()).is_err() {
         std::process::exit(0);
     }
-}
-
-/// Sets `stop` at Ctrl-C or SIGTERM; the second one ends the process.
-fn stop_on_signals(stop: Arc<AtomicBool>) {
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-                return;
-            };
-            loop {
-                let code = tokio::select! {
-                    _ = int.recv() => 130,
-                    _ = term.recv() => 143,
-                };
-                if stop.swap(true, Ordering::Relaxed) {
-                    std::process::exit(code);
-                }
-            }
-        });
-    });
 }
 
 fn report_environment(error: &LabError) {

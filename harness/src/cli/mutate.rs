@@ -94,7 +94,7 @@ pub(super) fn run(args: &MutateArgs, place: Place<'_>) -> Result<ExitCode, Troub
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let hunt = Hunt { cells: &cells, seed: args.seed, exhaustive: args.exhaustive, jobs };
     let interrupted = Arc::new(AtomicBool::new(false));
-    let _signal = super::run::watch_signals(Arc::clone(&interrupted));
+    let _signal = super::signals::watch_signals(Arc::clone(&interrupted));
     eprintln!("{:>12} {} faults, {} simulated cases", "Trying", faults.len(), cells.len());
 
     let broken = hunt.broken(&interrupted);

@@ -152,7 +152,7 @@ pub(super) fn run(args: &RecordArgs, place: Place<'_>, color: ColorChoice) -> Re
         }
     }
     let interrupted = Arc::new(AtomicBool::new(false));
-    let _signal = super::run::watch_signals(Arc::clone(&interrupted));
+    let _signal = super::signals::watch_signals(Arc::clone(&interrupted));
     let mut facts = environment(&cells);
     let results = play(&cells, way, &root, &suites_folder, (args, color), &interrupted, &mut facts)?;
     if interrupted.load(Ordering::Relaxed) {

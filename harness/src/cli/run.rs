@@ -13,6 +13,7 @@ use super::infra;
 use super::list::SelectionArgs;
 use super::real::{ContainerRouters, RealArgs, RealWorld};
 use super::report::html;
+use super::signals::watch_signals;
 use super::{Place, Trouble, root, suites};
 use crate::evidence::read::StoredRun;
 use crate::evidence::{Redactor, Run};
@@ -27,7 +28,7 @@ use crate::subject::{self, Implementation, Subject};
 use crate::suite::partition::Partition;
 use crate::suite::select::select_by;
 use crate::suite::{ClockKind, WorldKind};
-use crate::verdict::{CaseResult, Event, Interrupt, Policy, RunResult, SCHEMA, Verdict};
+use crate::verdict::{CaseResult, Event, Policy, RunResult, SCHEMA, Verdict};
 
 /// What to run, against whom, and how to tell.
 #[derive(Debug, Args)]
@@ -320,39 +321,4 @@ fn subjects(args: &RunArgs, implementations: &[Arc<Implementation>]) -> Result<V
     }
     let named = args.subject.iter().map(|name| Subject::named(name, implementations));
     named.collect::<Result<_, _>>().map_err(|error| Trouble::Usage(error.into()))
-}
-
-/// SIGINT and SIGTERM set the flag; the run then takes everything down. A second one ends the process at once.
-pub(super) fn watch_signals(interrupted: Arc<AtomicBool>) -> Arc<Mutex<Option<Interrupt>>> {
-    let which = Arc::new(Mutex::new(None));
-    let seen = Arc::clone(&which);
-    // The run begins when the watch has: until then a signal would end the process at once, and leave what it started.
-    let (ready, watching) = std::sync::mpsc::channel::<()>();
-    std::thread::spawn(move || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-        runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-                return;
-            };
-            let _ = ready.send(());
-            loop {
-                let kind = tokio::select! {
-                    _ = int.recv() => Interrupt::Interrupt,
-                    _ = term.recv() => Interrupt::Terminate,
-                };
-                if interrupted.swap(true, Ordering::Relaxed) {
-                    eprintln!("interrupted twice: leaving at once; `cargo lab prune` removes what is left");
-                    std::process::exit(kind.exit_code().0.into());
-                }
-                eprintln!("interrupted: taking everything down (once more to leave at once)");
-                if let Ok(mut seen) = seen.lock() {
-                    *seen = Some(kind);
-                }
-            }
-        });
-    });
-    // A watch that could not be set up hangs up.
-    let _ = watching.recv();
-    which
 }

@@ -13,7 +13,7 @@ use tabled::settings::Style;
 use tabled::{Table, Tabled};
 
 use super::real::{ContainerRouters, DriverArg};
-use super::run::watch_signals;
+use super::signals::watch_signals;
 use super::{Trouble, infra, root, suites};
 use crate::evidence::{Redactor, Run};
 use crate::report::{ColorChoice, Options, Reporter, Streams, Terminal};
