@@ -2,6 +2,7 @@
 //! somebody wants it, and only those that a filter lets through.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use crate::capture::{CapturedPacket, Packets, ReadError};
 use crate::dissect::{Dissection, Glance, Session};
@@ -39,6 +40,14 @@ impl Viewer {
     /// Keys to open packets with, for each of its two readers.
     pub fn keys_mut(&mut self) -> [&mut Keys; 2] {
         [self.glancing.keys_mut(), self.reading.keys_mut()]
+    }
+
+    /// Adds keys from a table, or from a folder of them.
+    ///
+    /// # Errors
+    /// As [`Keys::add_path`].
+    pub fn add_keys(&mut self, path: &Path) -> Result<(), KeysError> {
+        self.keys_mut().into_iter().try_for_each(|keys| keys.add_path(path))
     }
 
     /// Looks at the next packet; nothing if the filter does not want it.

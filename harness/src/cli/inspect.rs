@@ -176,9 +176,7 @@ impl Show<'_> {
     fn viewer(&self, whole: bool) -> Result<Viewer, Trouble> {
         let mut viewer = Viewer::new(self.filter.clone(), whole);
         for path in &self.args.keys {
-            for keys in viewer.keys_mut() {
-                keys.add_path(path).map_err(|error| Trouble::Usage(error.into()))?;
-            }
+            viewer.add_keys(path).map_err(|error| Trouble::Usage(error.into()))?;
         }
         Ok(viewer)
     }

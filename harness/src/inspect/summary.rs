@@ -397,17 +397,13 @@ fn ike_sa(sa: &IkeSa) -> Line {
     if sa.unanswered > 0 {
         text += &format!(", {} unanswered", sa.unanswered);
     }
-    let kind = if sa.version == 1 { ExchangeKind::Ike1(0) } else { ExchangeKind::Ike2(0) };
-    for (purpose, count) in &sa.purposes {
-        text += &format!("; {}", purpose.words());
-        if *count > 1 {
-            text += &format!(" {}", times(*count));
-        }
-    }
-    for (code, count) in &sa.errors {
-        text += &format!("; error {}", words::code(kind, *code));
-        if *count > 1 {
-            text += &format!(" {}", times(*count));
+    let done = sa.purposes.iter().map(|(purpose, count)| (purpose.words().to_owned(), *count));
+    let errors =
+        sa.errors.iter().map(|(code, count)| (format!("error {}", words::notification(sa.version, *code)), *count));
+    for (what, count) in done.chain(errors) {
+        text += &format!("; {what}");
+        if count > 1 {
+            text += &format!(" {}", times(count));
         }
     }
     if !sa.errors.is_empty() {

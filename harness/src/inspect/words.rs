@@ -84,8 +84,8 @@ pub(super) fn code(kind: ExchangeKind, code: u16) -> String {
     let name = match (kind, u8::try_from(code)) {
         (ExchangeKind::ErrorIndication, _) => return error_code(code),
         (ExchangeKind::TrafficIndication, _) => TrafficCode(code).name(),
-        (ExchangeKind::Ike1(_), _) => ike1::NotifyType(code).name(),
-        (ExchangeKind::Ike2(_), _) => ike2::NotifyType(code).name(),
+        (ExchangeKind::Ike1(_), _) => return notification(1, code),
+        (ExchangeKind::Ike2(_), _) => return notification(2, code),
         (_, Ok(code)) => CieCode(code).name(),
         _ => None,
     };
@@ -95,6 +95,11 @@ pub(super) fn code(kind: ExchangeKind, code: u16) -> String {
 /// The code of an Error Indication with its name.
 pub(super) fn error_code(code: u16) -> String {
     named(code, ErrorCode(code).name())
+}
+
+/// A notification of IKE of that major version with its name.
+pub(super) fn notification(version: u8, code: u16) -> String {
+    named(code, if version == 1 { ike1::NotifyType(code).name() } else { ike2::NotifyType(code).name() })
 }
 
 fn named(code: u16, name: Option<&str>) -> String {

@@ -405,15 +405,11 @@ impl<'r> Judge<'r> {
 
     /// The message that another passes on, as it came to who passes it on.
     fn received(&self, key: &Key, onward: &Kept) -> Option<Arc<Kept>> {
-        let kind = onward.read.nhrp_type()?;
+        onward.read.nhrp_type()?;
         let source = onward.read.addr("src.protocol")?;
         let mut copies = self.messages.get(key)?.iter().rev();
         let same = |copy: &&Arc<Kept>| {
-            copy.to == onward.from
-                && copy.from != onward.from
-                && copy.from != onward.to
-                && copy.read.nhrp_type() == Some(kind)
-                && copy.read.addr("src.protocol") == Some(source)
+            came_to_sender(copy, onward) && copy.from != onward.to && copy.read.addr("src.protocol") == Some(source)
         };
         copies.find(same).map(Arc::clone)
     }

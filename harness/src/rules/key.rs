@@ -7,10 +7,9 @@ use crate::dissect::Dissection;
 /// What tells exchanges apart, as far as no rule is about it: the rest of a request may be what a reply gets wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
-    /// GRE key, type of the request, Request ID.
+    /// GRE key, type of the request, Request ID. Indications have no id: theirs is a hash of what stays as it is while they
+    /// are passed on.
     Nhrp(Option<u64>, u8, u64),
-    /// GRE key, type of the indication, and a hash of what stays as it is while it is passed on: indications have no id.
-    Indication(Option<u64>, u8, u64),
     /// SPI of the initiator, exchange type, Message ID, whether the initiator asks.
     Ike2(u64, u64, u64, bool),
 }
@@ -29,7 +28,7 @@ impl Key {
             for path in ["error.code", "traffic.code"] {
                 read.uint(path).hash(&mut hasher);
             }
-            return Some(Key::Indication(read.uint("gre.key"), kind, hasher.finish()));
+            return Some(Key::Nhrp(read.uint("gre.key"), kind, hasher.finish()));
         }
         let by_initiator = read.uint("ike.flags.I")? == 1;
         let asking = read.uint("ike.flags.R")? == 0;
@@ -47,7 +46,6 @@ impl Key {
     pub(super) fn without_tunnel(self) -> Self {
         match self {
             Key::Nhrp(_, kind, id) => Key::Nhrp(None, kind, id),
-            Key::Indication(_, kind, id) => Key::Indication(None, kind, id),
             ike => ike,
         }
     }

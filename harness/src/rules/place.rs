@@ -1,14 +1,15 @@
 //! Captures on disk: one, or all below a folder.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use dmvpn_inspect::view::{self, Step, View, Viewer};
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 
 use super::sender::Beside;
 use super::{Judge, RuleVerdict, Rules, Sender, Summary};
 use crate::capture;
-use crate::dissect::{Dissection, Session};
 
 /// How many folders deep captures are looked for; a run has four.
 const MOST_DEEP: usize = 16;
@@ -77,24 +78,30 @@ pub fn judge_capture(rules: &Rules, path: &Path, more: &[PathBuf]) -> miette::Re
     let Beside { cast, keys } = Beside::of(path)?;
     let mut judge = Judge::new(rules, path);
     let mut errors = Vec::new();
-    let (mut session, mut read) = (Session::default(), Dissection::default());
+    let mut viewer = Viewer::new(None, true);
     for table in keys.iter().chain(more) {
-        session.keys_mut().add_path(table)?;
+        viewer.add_keys(table)?;
     }
     match capture::read(path) {
         Ok(mut packets) => {
-            while let Some(packet) = packets.next() {
-                for secrets in packets.take_secrets() {
-                    session.keys_mut().add_secrets(packets.path(), &secrets)?;
-                }
-                match packet {
-                    Ok(packet) => {
-                        read.read(&mut session, packet.linktype, &packet.octets);
-                        let sender = cast.as_ref().map_or(Sender::Unknown, |cast| cast.sender(&packet));
-                        judge.packet_from(&packet, &read, &sender);
+            let mut unusable = None;
+            view::each(&mut packets, &mut viewer, &mut |step| {
+                match step {
+                    Step::Packet(View { packet, read: Some(read), .. }) => {
+                        let sender = cast.as_ref().map_or(Sender::Unknown, |cast| cast.sender(packet));
+                        judge.packet_from(packet, read, &sender);
                     }
-                    Err(error) => errors.push(error.to_string()),
+                    Step::Packet(_) | Step::Beat => {}
+                    Step::Unreadable(error) => errors.push(error.to_string()),
+                    Step::Keys(error) => {
+                        unusable = Some(error);
+                        return ControlFlow::Break(());
+                    }
                 }
+                ControlFlow::Continue(())
+            });
+            if let Some(error) = unusable {
+                return Err(error.into());
             }
         }
         Err(error) => errors.push(error.to_string()),

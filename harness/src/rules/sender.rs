@@ -54,10 +54,10 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// What lies beside a capture of that path.
+    /// Reads what lies beside a capture: the cast of its case, or the `nodes` and `keys` of its sidecar.
     ///
     /// # Errors
-    /// As [`Cast::beside`].
+    /// A folder of a case (there is a `verdict.json`) that does not say who plays.
     pub(super) fn of(capture: &Path) -> miette::Result<Self> {
         let Some(folder) = capture.parent() else { return Ok(Self::default()) };
         let cast = folder.join(CAST);
@@ -78,14 +78,6 @@ impl Beside {
 pub struct Cast(BTreeMap<String, String>);
 
 impl Cast {
-    /// Reads what is beside a capture: the cast of its case, or the `nodes` of its sidecar. Nothing if neither is there.
-    ///
-    /// # Errors
-    /// A folder of a case (there is a `verdict.json`) that does not say who plays.
-    pub fn beside(capture: &Path) -> miette::Result<Option<Self>> {
-        Beside::of(capture).map(|beside| beside.cast)
-    }
-
     /// The cast of a case, in its folder of evidence.
     fn of_case(path: &Path) -> miette::Result<Self> {
         let text = std::fs::read_to_string(path).into_diagnostic().wrap_err_with(|| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use dmvpn_wire::{ipv4, nhrp};
 use serde::Deserialize;
 
+use super::sender::Beside;
 use super::*;
 use crate::capture::{CapturedPacket, LinkType};
 use crate::dissect::{Dissection, FieldValue, Session};
@@ -409,7 +410,7 @@ fn a_capture_has_its_cast_beside_it() {
     let mut packet = base("registration").remove(0);
     let sender = |packet: &CapturedPacket, says: &str| {
         let packet = CapturedPacket { comment: Some(says.to_owned()), ..packet.clone() };
-        Cast::beside(&capture).unwrap().map(|cast| cast.sender(&packet))
+        Beside::of(&capture).unwrap().cast.map(|cast| cast.sender(&packet))
     };
     assert_eq!(sender(&packet, "hub -> spoke"), None);
     let player = |implementation: &str, version: &str| {
@@ -426,9 +427,9 @@ fn a_capture_has_its_cast_beside_it() {
     sidecar("the built-in peer");
     assert_eq!(sender(&packet, "hub -> spoke"), player("peer", ""));
     packet.comment = None;
-    assert_eq!(Cast::beside(&capture).unwrap().unwrap().sender(&packet), Sender::Unknown);
+    assert_eq!(Beside::of(&capture).unwrap().cast.unwrap().sender(&packet), Sender::Unknown);
     std::fs::write(folder.path().join("verdict.json"), "{}").unwrap();
-    assert!(Cast::beside(&capture).is_err());
+    assert!(Beside::of(&capture).is_err());
     std::fs::write(folder.path().join("cast.json"), "{\"hub\":\"dmvpn-peer 0.1.0\",\"spoke\":\"scripted\"}").unwrap();
     assert_eq!(sender(&packet, "hub -> spoke"), player("dmvpn-peer", "0.1.0"));
     assert_eq!(sender(&packet, "spoke -> hub"), Some(Sender::Script));

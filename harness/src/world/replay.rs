@@ -53,8 +53,8 @@ impl Recording {
     /// Reads a capture, and opens what is protected in it where keys are given: a table of Wireshark's, or a folder of them.
     ///
     /// # Errors
-    /// Keys that can not be read. A file that can not be read to its end, or holds more frames than a case can take: part of a capture would let
-    /// absences pass.
+    /// Keys that can not be read. A file that can not be read to its end, or holds more frames than a case can take: part
+    /// of a capture would let absences pass.
     pub fn read(path: &Path, keys: Option<&Path>) -> Result<Self, LabError> {
         let broken = |problem: String, remedy: &str| LabError::environment(cause::CAPTURES, problem, remedy);
         let mut packets = Vec::new();

@@ -62,17 +62,16 @@ impl Pieces {
         }
         // Section 2.6.1: a sender may begin again with smaller pieces, of which there are more; older ones are void.
         let known = self.waiting.iter().position(|message| message.key == key);
-        match known.map(|at| (at, self.waiting[at].total)) {
+        let at = match known.map(|at| (at, self.waiting[at].total)) {
             Some((_, before)) if before > total => return None,
             Some((at, before)) if before < total => {
                 self.waiting.remove(at);
                 self.given_up += 1;
-                self.wait_for(key, total);
+                self.wait_for(key, total)
             }
-            Some(_) => {}
+            Some((at, _)) => at,
             None => self.wait_for(key, total),
-        }
-        let at = self.waiting.iter().position(|message| message.key == key)?;
+        };
         let message = &mut self.waiting[at];
         if message.pieces.contains_key(&number) {
             return None;
@@ -94,13 +93,15 @@ impl Pieces {
         Some((message.first, message.pieces.into_values().flatten().collect()))
     }
 
-    fn wait_for(&mut self, key: MessageKey, total: u16) {
+    /// Waits for the pieces of a message, and says at which place.
+    fn wait_for(&mut self, key: MessageKey, total: u16) -> usize {
         if self.waiting.len() >= MAX_WAITING {
             self.waiting.pop_front();
             self.given_up += 1;
         }
         let (first, pieces) = (PayloadType::NONE, BTreeMap::new());
         self.waiting.push_back(Message { key, total, first, octets: 0, pieces });
+        self.waiting.len() - 1
     }
 
     /// How many messages were given up before they were whole.

@@ -58,11 +58,11 @@ impl Story {
                 row.accepted += 1;
                 row.holding_time = exchange.holding_time;
             }
-            Some(code) => add_code(&mut row.refused, code),
+            Some(code) => tally(&mut row.refused, code),
             None => {}
         }
         if let Some(code) = exchange.error {
-            add_code(&mut row.errors, code);
+            tally(&mut row.errors, code);
         }
     }
 
@@ -89,11 +89,11 @@ impl Story {
                 row.answered_by = packet_of(exchange, Part::Reply).map(|seen| seen.from);
                 (row.nbma, row.holding_time) = (exchange.nbma, exchange.holding_time);
             }
-            Some(code) => add_code(&mut row.refused, code),
+            Some(code) => tally(&mut row.refused, code),
             None => {}
         }
         if let Some(code) = exchange.error {
-            add_code(&mut row.errors, code);
+            tally(&mut row.errors, code);
         }
     }
 
@@ -154,17 +154,11 @@ impl Story {
     fn of_sa(&mut self, exchange: &Exchange) {
         let Some(sa) = exchange.ike_spi.and_then(|spi| self.ike_sas.get_mut(&spi)) else { return };
         sa.unanswered += u64::from(exchange.unanswered());
-        match sa.exchanges.iter_mut().find(|(kind, _)| *kind == exchange.kind) {
-            Some((_, count)) => *count += 1,
-            None => sa.exchanges.push((exchange.kind, 1)),
-        }
+        tally(&mut sa.exchanges, exchange.kind);
         if let Some(code) = exchange.code.or(exchange.error) {
-            add_code(&mut sa.errors, code);
+            tally(&mut sa.errors, code);
         } else if let Some(purpose) = exchange.purpose.filter(|_| !exchange.unanswered()) {
-            match sa.purposes.iter_mut().find(|(known, _)| *known == purpose) {
-                Some((_, count)) => *count += 1,
-                None => sa.purposes.push((purpose, 1)),
-            }
+            tally(&mut sa.purposes, purpose);
         }
     }
 }
@@ -182,10 +176,11 @@ impl Count {
     }
 }
 
-fn add_code(codes: &mut Codes, code: u16) {
-    match codes.iter_mut().find(|(known, _)| *known == code) {
+/// One more of these.
+fn tally<K: PartialEq, A: smallvec::Array<Item = (K, u64)>>(counts: &mut SmallVec<A>, what: K) {
+    match counts.iter_mut().find(|(known, _)| *known == what) {
         Some((_, count)) => *count += 1,
-        None => codes.push((code, 1)),
+        None => counts.push((what, 1)),
     }
 }
 
